@@ -1,0 +1,120 @@
+/**
+ * The reference predictor: what a fitted model answers for the rows of a table. The exported ONNX graph must answer the same
+ * (onnx/parity.ts proves it), so every rounding is stated here once:
+ *
+ *   feature   float32: fround(value), or fround((fround(value) - mean) / scale) with the middle in float64
+ *   raw       float64: base + sum (or mean) of leaves, or intercept + weights . features. In float32 a thousand trees would
+ *             differ by the order of the sum alone: ONNX Runtime adds float32 trees in float32, double ones in float64.
+ *   score     float32: fround(link(raw)), as the graph returns it
+ *   label     binary: class 1 where score[1] >= threshold; multi-class: the first of the largest scores
+ */
+import { type FittedModel, type LinearModel, type Link } from './model.js';
+import { featureMatrix } from './feature-matrix.js';
+import { type Table } from './table.js';
+import { compileTrees, addTrees } from './walk.js';
+
+export interface Prediction {
+  /** rows x outputs, row-major, float32 values; outputs = classes, or 1 for regression. */
+  readonly scores: Float64Array;
+  /** Class index by row; null for regression. */
+  readonly labels: Int32Array | null;
+}
+
+/** A block of features stays below this many floats, so that it fits the second-level cache. */
+const BLOCK_FLOATS = 1 << 16;
+
+/** Scores and labels of `rows` (indices into `table`; null: all rows, in order). Columns the model knows must exist. */
+export function predictTable(fitted: FittedModel, table: Table, rows: Uint32Array | null): Prediction {
+  const { model } = fitted;
+  const count = rows === null ? table.rowCount : rows.length;
+  const width = model.features.length;
+  const rawWidth = rawOutputs(fitted);
+  const outputs = fitted.classes?.length ?? 1;
+  const addRaw = model.family === 'trees' ? treeScorer(model) : linearScorer(model);
+  const fill = featureMatrix(model.features, table);
+  const blockRows = Math.max(1, Math.min(count, Math.floor(BLOCK_FLOATS / Math.max(1, width))));
+  const block = new Float32Array(blockRows * width);
+  const raw = new Float64Array(blockRows * rawWidth);
+  const scores = new Float64Array(count * outputs);
+  for (let from = 0; from < count; from += blockRows) {
+    const size = Math.min(blockRows, count - from);
+    fill(block, rows, from, size);
+    addRaw(block, size, raw);
+    linkScores(model.link, raw, rawWidth, scores.subarray(from * outputs, (from + size) * outputs));
+  }
+  return { scores, labels: fitted.classes === null ? null : chooseLabels(scores, outputs, fitted) };
+}
+
+/** How many raw scores the model makes: one for a sigmoid, else one per class or the single value. */
+export function rawOutputs(fitted: FittedModel): number {
+  const { model } = fitted;
+  return model.family === 'trees' ? model.base.length : model.intercept.length;
+}
+
+type Scorer = (block: Float32Array, size: number, raw: Float64Array) => void;
+
+function treeScorer(model: Extract<FittedModel['model'], { family: 'trees' }>): Scorer {
+  const compiled = compileTrees(model);
+  const share = model.aggregate === 'mean' && model.trees.length > 0 ? model.trees.length : 1;
+  return (block, size, raw) => {
+    raw.fill(0);
+    addTrees(compiled, block, size, raw);
+    const { base } = model;
+    for (let i = 0, at = 0; i < size; i++)
+      for (let k = 0; k < base.length; k++, at++) raw[at] = raw[at]! / share + base[k]!;
+  };
+}
+
+/** raw[i, k] = intercept[k] + sum_f weights[k, f] x[i, f] in float64. */
+function linearScorer({ weights, intercept, features }: LinearModel): Scorer {
+  const width = features.length;
+  return (block, size, raw) => {
+    for (let i = 0, at = 0; i < size; i++) {
+      for (let k = 0; k < intercept.length; k++, at++) {
+        let sum = 0;
+        for (let f = 0, x = i * width, w = k * width; f < width; f++, x++, w++) sum += weights[w]! * block[x]!;
+        raw[at] = sum + intercept[k]!;
+      }
+    }
+  };
+}
+
+/** `out` has rows x outputs; a sigmoid makes two of one: [1 - p, p]. Softmax subtracts the maximum, so that exp cannot overflow. */
+function linkScores(link: Link, raw: Float64Array, rawWidth: number, out: Float64Array): void {
+  if (link === 'sigmoid') {
+    for (let i = 0; 2 * i < out.length; i++) {
+      const p = 1 / (1 + Math.exp(-raw[i]!));
+      out[2 * i] = Math.fround(1 - p);
+      out[2 * i + 1] = Math.fround(p);
+    }
+  } else if (link === 'softmax') {
+    for (let at = 0; at < out.length; at += rawWidth) {
+      let max = -Infinity;
+      for (let k = 0; k < rawWidth; k++) max = Math.max(max, raw[at + k]!);
+      let sum = 0;
+      for (let k = 0; k < rawWidth; k++) sum += Math.exp(raw[at + k]! - max);
+      for (let k = 0; k < rawWidth; k++) out[at + k] = Math.fround(Math.exp(raw[at + k]! - max) / sum);
+    }
+  } else {
+    for (let at = 0; at < out.length; at++) out[at] = Math.fround(raw[at]!);
+  }
+}
+
+/** Class index of every row from its scores: by `threshold` for binary, else the first of the largest. */
+export function chooseLabels(
+  scores: Float64Array,
+  outputs: number,
+  fitted: Pick<FittedModel, 'task' | 'threshold'>,
+): Int32Array {
+  const labels = new Int32Array(scores.length / outputs);
+  for (let i = 0, at = 0; i < labels.length; i++, at += outputs) {
+    if (fitted.task === 'binary') {
+      labels[i] = scores[at + 1]! >= fitted.threshold ? 1 : 0;
+      continue;
+    }
+    let best = 0;
+    for (let k = 1; k < outputs; k++) if (scores[at + k]! > scores[at + best]!) best = k;
+    labels[i] = best;
+  }
+  return labels;
+}
