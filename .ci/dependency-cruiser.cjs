@@ -1,12 +1,33 @@
 /** The arrows of the house (docs/DECISIONS.md). Every one is an error. */
-const between = (name, from, to, extra = {}) => ({ name, severity: 'error', from: { path: from, ...extra.from }, to: { path: to, ...extra.to } });
-const domains = ['audit', 'tenants', 'datasets', 'models', 'training', 'agreements', 'metering', 'serving', 'monitoring', 'privacy'];
+const between = (name, from, to, extra = {}) => ({
+  name,
+  severity: 'error',
+  from: { path: from, ...extra.from },
+  to: { path: to, ...extra.to },
+});
+const domains = [
+  'audit',
+  'tenants',
+  'datasets',
+  'models',
+  'training',
+  'agreements',
+  'metering',
+  'serving',
+  'monitoring',
+  'privacy',
+];
 const ours = '^(src|workers|migrations|test|bench)/';
 const mlDoors = '^src/ml/(train|infer|spec|split)\\.ts$';
 
 module.exports = {
   forbidden: [
-    { name: 'no-circular', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    {
+      name: 'no-circular',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
     { name: 'not-to-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
     between('ml-knows-only-itself', '^src/ml/', ours, { to: { pathNot: '^src/ml/' } }),
     between('platform-knows-only-itself', '^src/platform/', ours, { to: { pathNot: '^src/platform/' } }),
@@ -15,8 +36,15 @@ module.exports = {
     between('api-not-down-to-work', '^src/api/', '^(src/(ml|console|launch|cli)|workers)/'),
     between('console-speaks-only-the-schema', '^src/console/', ours, { to: { pathNot: '^src/console/' } }),
     between('workers-load-no-edge', '^workers/', '^src/(api|console)/|\\.resolver\\.ts$'),
-    { name: 'workers-never-load-graphql', severity: 'error', from: { path: '^workers/' }, to: { path: 'node_modules/(type-graphql|@apollo/server|graphql)/', reachable: true } },
-    between('launch-needs-only-node', '^src/launch/', '^(src|workers|migrations|node_modules)', { to: { pathNot: '^src/launch/' } }),
+    {
+      name: 'workers-never-load-graphql',
+      severity: 'error',
+      from: { path: '^workers/' },
+      to: { path: 'node_modules/(type-graphql|@apollo/server|graphql)/', reachable: true },
+    },
+    between('launch-needs-only-node', '^src/launch/', '^(src|workers|migrations|node_modules)', {
+      to: { pathNot: '^src/launch/' },
+    }),
     {
       name: 'another-domain-through-its-service',
       severity: 'error',
@@ -40,6 +68,10 @@ module.exports = {
     doNotFollow: { path: 'node_modules' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'test/tsconfig.json' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'], extensions: ['.ts', '.js', '.mjs', '.cjs', '.json'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+      extensions: ['.ts', '.js', '.mjs', '.cjs', '.json'],
+    },
   },
 };

@@ -11,7 +11,12 @@ export default tseslint.config(
   { ignores: ['dist/**', 'node_modules/**', '.concordat/**', 'src/console/generated/**'] },
   ...tseslint.configs.recommended,
   {
-    languageOptions: { parserOptions: { projectService: { allowDefaultProject: ['.ci/*'] }, tsconfigRootDir: new URL('..', import.meta.url).pathname } },
+    languageOptions: {
+      parserOptions: {
+        projectService: { allowDefaultProject: ['.ci/*'] },
+        tsconfigRootDir: new URL('..', import.meta.url).pathname,
+      },
+    },
     linterOptions: { reportUnusedDisableDirectives: 'error' },
     rules: {
       'no-console': 'error',
@@ -32,10 +37,17 @@ export default tseslint.config(
     // The same seed gives the same bytes: the learning core takes randomness and time as arguments.
     files: ['src/ml/**/*.ts'],
     rules: {
-      'no-restricted-properties': ['error', banned('Math.random', 'Take an Rng as an argument.'), banned('Date.now', 'Take the time as an argument.')],
+      'no-restricted-properties': [
+        'error',
+        banned('Math.random', 'Take an Rng as an argument.'),
+        banned('Date.now', 'Take the time as an argument.'),
+      ],
     },
   },
   { files: ['src/ml/**/*.ts'], rules: { 'max-params': 'off' } },
-  { files: ['test/**/*.ts', '.ci/**', 'bench/**'], rules: { 'max-lines-per-function': 'off', 'no-restricted-exports': 'off', 'no-console': 'off' } },
+  {
+    files: ['test/**/*.ts', '.ci/**', 'bench/**'],
+    rules: { 'max-lines-per-function': 'off', 'no-restricted-exports': 'off', 'no-console': 'off' },
+  },
   { files: ['src/launch/**', 'src/cli/**'], rules: { 'no-console': 'off' } },
 );

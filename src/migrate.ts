@@ -1,0 +1,76 @@
+import { pathToFileURL } from 'node:url';
+import { DataSource } from 'typeorm';
+import { Foundation0000000000001 } from '../migrations/0001-foundation.js';
+import { ConfigError, loadConfig } from './config.js';
+import { ROLES, rolePassword } from './platform/db.js';
+
+/** In order; a new migration goes to the end. */
+export const MIGRATIONS = [Foundation0000000000001];
+
+/** Any number will do as long as every version of Concordat uses the same: two starts at once migrate one after the other. */
+const MIGRATION_LOCK = 4711_0815;
+
+/**
+ * Brings the database up to date and gives the login roles their passwords. Connects as the owner, with its own credentials;
+ * nothing else does. Throws ConfigError with a sentence for whatever the operator can mend.
+ */
+export async function migrate(databaseUrl: string, masterKey: Buffer): Promise<{ applied: string[] }> {
+  const owner = new DataSource({
+    type: 'postgres',
+    url: databaseUrl,
+    migrations: MIGRATIONS,
+    migrationsTableName: 'migration',
+    poolSize: 2,
+    logging: false,
+  });
+  try {
+    await owner.initialize();
+  } catch (error) {
+    throw new ConfigError(`Cannot connect to the database: ${(error as Error).message}. Check DATABASE_URL.`);
+  }
+  try {
+    await refuseUnfit(owner);
+    const lock = owner.createQueryRunner();
+    await lock.query(`select pg_advisory_lock($1)`, [MIGRATION_LOCK]);
+    try {
+      const applied = await owner.runMigrations({ transaction: 'each' });
+      for (const role of ROLES)
+        await lock.query(`alter role ${role} with login password '${rolePassword(masterKey, role)}'`);
+      return { applied: applied.map((migration) => migration.name) };
+    } finally {
+      await lock.query(`select pg_advisory_unlock($1)`, [MIGRATION_LOCK]);
+      await lock.release();
+    }
+  } finally {
+    await owner.destroy();
+  }
+}
+
+async function refuseUnfit(owner: DataSource): Promise<void> {
+  const [server] = await owner.query<{ version: number; roles: boolean }[]>(
+    `select current_setting('server_version_num')::int as version, (select rolsuper or rolcreaterole from pg_roles where rolname = current_user) as roles`,
+  );
+  if (!server || server.version < 150000)
+    throw new ConfigError('Concordat needs PostgreSQL 15 or newer. Point DATABASE_URL to such a server.');
+  if (!server.roles) throw new ConfigError('The role in DATABASE_URL may not create roles. Grant it CREATEROLE.');
+  const applied = await owner
+    .query<{ name: string }[]>(`select name from migration`)
+    .then((rows) => rows.map((row) => row.name))
+    .catch(() => [] as string[]);
+  const known = new Set<string>(MIGRATIONS.map((migration) => migration.name));
+  if (applied.some((name) => !known.has(name))) {
+    throw new ConfigError('The database was made by a newer version of Concordat. Start that version, or a newer one.');
+  }
+}
+
+async function main(): Promise<void> {
+  const config = loadConfig(process.env);
+  await migrate(config.databaseUrl, config.masterKey);
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  main().catch((error: unknown) => {
+    process.stderr.write(`${error instanceof ConfigError ? error.message : String((error as Error).stack ?? error)}\n`);
+    process.exitCode = error instanceof ConfigError ? 78 : 1;
+  });
+}

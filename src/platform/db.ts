@@ -1,0 +1,116 @@
+import { createHmac } from 'node:crypto';
+import pg from 'pg';
+import { DataSource, type EntityManager, type MixedList } from 'typeorm';
+import type { Scope } from './scope.js';
+import { PLATFORM } from './scope.js';
+
+// Counts and sizes are bigint in the database and stay below 2^53 by check constraints or by nature: numbers here.
+pg.types.setTypeParser(pg.types.builtins.INT8, Number);
+
+/** The login roles of the processes. What each may do is written in the migrations, beside the tables. */
+export const ROLES = ['concordat_app', 'concordat_relay', 'concordat_gate', 'concordat_ledger'] as const;
+export type DatabaseRole = (typeof ROLES)[number];
+
+/**
+ * The connections of one process. Services use `app` through `inTenant`; the others look across tenants, each in the one
+ * way that its role allows, and no resolver can reach them.
+ */
+export interface Db {
+  readonly app: DataSource;
+  /** Outbox and job state. */
+  readonly relay: pg.Pool;
+  /** Credentials, agreements and endpoints, read only. */
+  readonly gate: pg.Pool;
+  /** The ledger's flush. */
+  readonly ledger: pg.Pool;
+  /** LISTEN connections are made from this one. */
+  readonly listenUrl: string;
+  close(): Promise<void>;
+}
+
+declare const tenantTx: unique symbol;
+/** An open transaction with a tenant: only `inTenant` and `inPlatform` can make one. */
+export type Tx = EntityManager & { readonly [tenantTx]: true };
+
+/** One short transaction on behalf of `scope`; row-level security sees the tenant. Never waits for anything but the database. */
+export function inTenant<T>(
+  db: Pick<Db, 'app'>,
+  scope: Pick<Scope, 'tenantId'>,
+  work: (tx: Tx) => Promise<T>,
+): Promise<T> {
+  return db.app.transaction(async (manager) => {
+    // SET LOCAL takes no parameters; set_config does. Transaction-local, so that no pooled connection keeps a tenant.
+    await manager.query(`select set_config('app.tenant_id', $1, true)`, [scope.tenantId]);
+    return work(manager as Tx);
+  });
+}
+
+/** A transaction on the platform's own rows: accounts, the list of tenants, audit entries of no tenant. Sees no tenant's rows. */
+export function inPlatform<T>(db: Pick<Db, 'app'>, work: (tx: Tx) => Promise<T>): Promise<T> {
+  return inTenant(db, { tenantId: PLATFORM }, work);
+}
+
+/** The password of a login role: derived, so that every replica with the master key knows it and none has to be kept. */
+export function rolePassword(masterKey: Buffer, role: DatabaseRole): string {
+  return createHmac('sha256', masterKey).update(`concordat database role ${role}`).digest('hex');
+}
+
+/** The address of the same database for another role. */
+export function roleUrl(databaseUrl: string, masterKey: Buffer, role: DatabaseRole): string {
+  const url = new URL(databaseUrl);
+  url.username = role;
+  url.password = rolePassword(masterKey, role);
+  return url.toString();
+}
+
+export interface DbOptions {
+  readonly databaseUrl: string;
+  readonly masterKey: Buffer;
+  readonly entities: MixedList<(new () => unknown) | string>;
+  readonly poolSize?: number;
+}
+
+export async function openDb(options: DbOptions): Promise<Db> {
+  const url = (role: DatabaseRole) => roleUrl(options.databaseUrl, options.masterKey, role);
+  const pool = (role: DatabaseRole, max: number) => {
+    const made = new pg.Pool({ connectionString: url(role), max, application_name: role });
+    // An idle client whose server went away emits here; the next query reports it to whoever asks.
+    made.on('error', () => undefined);
+    return made;
+  };
+  const app = new DataSource({
+    type: 'postgres',
+    url: url('concordat_app'),
+    entities: options.entities as MixedList<never>,
+    applicationName: 'concordat_app',
+    poolSize: options.poolSize ?? 10,
+    poolErrorHandler: () => undefined,
+    logging: false,
+  });
+  await app.initialize();
+  const db: Db = {
+    app,
+    relay: pool('concordat_relay', 2),
+    gate: pool('concordat_gate', 4),
+    ledger: pool('concordat_ledger', 2),
+    listenUrl: url('concordat_app'),
+    close: async () => {
+      await Promise.all([db.relay.end(), db.gate.end(), db.ledger.end()]);
+      await app.destroy();
+    },
+  };
+  await refuseUnsafe(app).catch(async (error: unknown) => {
+    await db.close();
+    throw error;
+  });
+  return db;
+}
+
+/** Row-level security binds neither superusers nor BYPASSRLS roles: such a role must never serve requests. */
+async function refuseUnsafe(app: DataSource): Promise<void> {
+  const [role] = await app.query<{ unsafe: boolean }[]>(
+    `select rolsuper or rolbypassrls or rolcreaterole as unsafe from pg_roles where rolname = current_user`,
+  );
+  if (role?.unsafe !== false)
+    throw new Error('The role concordat_app must be neither superuser nor BYPASSRLS nor CREATEROLE.');
+}

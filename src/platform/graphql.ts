@@ -1,0 +1,215 @@
+import 'reflect-metadata';
+import { Kind, GraphQLError, GraphQLScalarType, type ValueNode } from 'graphql';
+import {
+  ArgsType,
+  type ClassType,
+  createParameterDecorator,
+  createUnionType,
+  Field,
+  ID,
+  Int,
+  InterfaceType,
+  ObjectType,
+} from 'type-graphql';
+import { AppError, type RefusalKind } from './errors.js';
+import type { Page } from './page.js';
+import type { Scope } from './scope.js';
+
+/** What a resolver may take from the request: its scope. `api/context.ts` makes it; the permission check ran before. */
+export interface RequestContext {
+  readonly scope: Scope | null;
+}
+
+/** The scope of the request. Present in every resolver that names a tenant permission. */
+export function CurrentScope() {
+  return createParameterDecorator<RequestContext>(({ context }) => {
+    if (!context.scope) throw new AppError('UNAUTHENTICATED', 'This needs a tenant: sign in, and choose one.');
+    return context.scope;
+  });
+}
+
+@InterfaceType({
+  description:
+    'Why something was not done: for a program (`code`), for a person (`message`), and what to do next (`remedy`).',
+})
+export abstract class Refusal {
+  @Field(() => String, { description: 'A stable code; docs/api.md lists them.' })
+  code: string;
+
+  @Field(() => String, { description: 'One sentence for a person.' })
+  message: string;
+
+  @Field(() => String, { description: 'What to do next.' })
+  remedy: string;
+
+  @Field(() => Int, {
+    nullable: true,
+    description: 'When trying again can succeed, in milliseconds; null if waiting does not help.',
+  })
+  retryAfterMs: number | null;
+
+  @Field(() => String, { nullable: true, description: 'The path of the input at fault, or null.' })
+  field: string | null;
+}
+
+@ObjectType({ implements: Refusal, description: 'What was sent cannot be used.' })
+export class InputRefusal extends Refusal {}
+
+@ObjectType({
+  implements: Refusal,
+  description: 'What was asked does not fit the present state; the message says what would.',
+})
+export class StateRefusal extends Refusal {}
+
+@ObjectType({ implements: Refusal, description: 'A limit is reached: a quota, a rate, a plan.' })
+export class LimitRefusal extends Refusal {}
+
+@ObjectType({ implements: Refusal, description: 'No agreement in force allows this.' })
+export class AgreementRefusal extends Refusal {}
+
+const REFUSALS: Record<RefusalKind, ClassType<Refusal>> = {
+  INPUT: InputRefusal,
+  STATE: StateRefusal,
+  LIMIT: LimitRefusal,
+  AGREEMENT: AgreementRefusal,
+};
+
+const resultUnions = new Set<string>();
+
+/**
+ * The result type of a mutation: `XResult = XPayload | InputRefusal | StateRefusal | LimitRefusal | AgreementRefusal`. The resolver
+ * returns the payload (an instance of its class) or throws; `api/errors.ts` turns an AppError with a refusal kind into the member.
+ */
+export function resultOf(payload: ClassType<object>): object {
+  const name = payload.name.replace(/Payload$/, 'Result');
+  resultUnions.add(name);
+  return createUnionType({
+    name,
+    description: `The result of ${name[0]!.toLowerCase()}${name.slice(1, -'Result'.length)}, or why it was refused.`,
+    types: () => [payload, InputRefusal, StateRefusal, LimitRefusal, AgreementRefusal] as const,
+    resolveType: (value: object) => (value instanceof Refusal ? value.constructor.name : payload.name),
+  });
+}
+
+export function isResultUnion(typeName: string): boolean {
+  return resultUnions.has(typeName);
+}
+
+/** The union member for an expected refusal, or null for every other error. */
+export function refusalOf(error: unknown): Refusal | null {
+  if (!(error instanceof AppError) || !error.refusal) return null;
+  const { code, message, remedy, retryAfterMs, field } = error;
+  return Object.assign(new REFUSALS[error.refusal](), { code, message, remedy, retryAfterMs, field });
+}
+
+@InterfaceType({ description: 'Anything with an id that is unique across the platform.' })
+export abstract class Node {
+  @Field(() => ID, { description: 'Opaque and stable.' })
+  id: string;
+}
+
+/** How `node(id)` finds a thing: by the prefix of its id. Null for missing and for another tenant's. */
+export type NodeLoader = (scope: Scope, id: string) => Promise<object | null>;
+
+@ObjectType({ description: 'Where a page stands in its list (Relay).' })
+export class PageInfo {
+  @Field(() => Boolean, { description: 'Whether there is more after this page.' })
+  hasNextPage: boolean;
+
+  @Field(() => Boolean, { description: 'Whether there is more before this page.' })
+  hasPreviousPage: boolean;
+
+  @Field(() => String, { nullable: true, description: 'Pass it as `before` to read backwards.' })
+  startCursor: string | null;
+
+  @Field(() => String, { nullable: true, description: 'Pass it as `after` to read on.' })
+  endCursor: string | null;
+}
+
+/** Relay's paging arguments; `platform/page.ts` checks them. */
+@ArgsType()
+export class PageArgs {
+  @Field(() => Int, { nullable: true, description: 'How many at most, 1 to 100; 20 unless told.' })
+  first?: number | null;
+
+  @Field(() => String, { nullable: true, description: 'The `endCursor` of the page before.' })
+  after?: string | null;
+}
+
+/** The Relay connection of a type: `XConnection { edges { cursor node } nodes pageInfo }`. Call it once per type. */
+export function connectionOf<T extends object>(node: ClassType<T>): ClassType<Page<T>> {
+  @ObjectType(`${node.name}Edge`, { description: `One ${node.name} in its list.` })
+  class Edge {
+    @Field(() => String, { description: 'Its place in the list.' })
+    cursor: string;
+
+    @Field(() => node, { description: `The ${node.name}.` })
+    node: T;
+  }
+
+  @ObjectType(`${node.name}Connection`, { description: `A page of a list of ${node.name} (Relay).` })
+  class Connection {
+    @Field(() => [Edge], { description: 'The page with a cursor for each.' })
+    edges: Edge[];
+
+    @Field(() => [node], { description: 'The page without cursors.' })
+    nodes: T[];
+
+    @Field(() => PageInfo, { description: 'Where this page stands.' })
+    pageInfo: PageInfo;
+  }
+  return Connection;
+}
+
+function columnsOf(value: unknown): Record<string, unknown[]> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new GraphQLError('Columns must be an object of arrays.');
+  for (const column of Object.values(value))
+    if (!Array.isArray(column)) throw new GraphQLError('Every column must be an array.');
+  return value as Record<string, unknown[]>;
+}
+
+function literal(node: ValueNode): unknown {
+  switch (node.kind) {
+    case Kind.OBJECT:
+      return Object.fromEntries(node.fields.map((field) => [field.name.value, literal(field.value)]));
+    case Kind.LIST:
+      return node.values.map(literal);
+    case Kind.INT:
+    case Kind.FLOAT:
+      return Number(node.value);
+    case Kind.NULL:
+      return null;
+    case Kind.VARIABLE:
+      throw new GraphQLError('Send the whole of Columns as one variable.');
+    default:
+      return node.value;
+  }
+}
+
+/** Rows, column by column: what `predict` takes. One scalar, because an object per cell costs seven times as much. */
+export const Columns = new GraphQLScalarType<Record<string, unknown[]>, unknown>({
+  name: 'Columns',
+  description:
+    'Rows as named columns of equal length: {"age": [31, 58], "city": ["Lyon", null]}. Values are numbers, strings, booleans or null (missing).',
+  specifiedByURL: 'https://concordat.example/scalars/columns',
+  serialize: (value) => value,
+  parseValue: columnsOf,
+  parseLiteral: (node) => columnsOf(literal(node)),
+});
+
+/** A whole number beyond GraphQL's 32-bit Int, exact up to 2^53 - 1. */
+export const Long = new GraphQLScalarType<number, number>({
+  name: 'Long',
+  description: 'A whole number between -(2^53 - 1) and 2^53 - 1.',
+  specifiedByURL: 'https://concordat.example/scalars/long',
+  serialize: wholeNumber,
+  parseValue: wholeNumber,
+  parseLiteral: (node) => wholeNumber(node.kind === Kind.INT ? Number(node.value) : NaN),
+});
+
+function wholeNumber(value: unknown): number {
+  if (!Number.isSafeInteger(value))
+    throw new GraphQLError('Long must be a whole number between -(2^53 - 1) and 2^53 - 1.');
+  return value as number;
+}

@@ -1,0 +1,29 @@
+import type { Permission } from './permissions.js';
+
+/** Who acts: a member in person, an application by its key, an operator of the platform, or the platform itself (jobs). */
+export interface Actor {
+  readonly kind: 'MEMBER' | 'APPLICATION' | 'OPERATOR' | 'SYSTEM';
+  /** The account, application or job id. */
+  readonly id: string;
+}
+
+/**
+ * On whose behalf something happens. Made once, at the edge or at a job's claim, and frozen; the first argument of
+ * every service method. There is no default and no empty one.
+ */
+export interface Scope {
+  readonly tenantId: string;
+  readonly actor: Actor;
+  readonly permissions: ReadonlySet<Permission>;
+  readonly requestId: string;
+  /** Aborted when the caller has gone away or the job is cancelled. */
+  readonly signal: AbortSignal;
+}
+
+/** The tenant id under which the platform's own rows (sign-ins of operators, unknown accounts) are kept: no tenant has it. */
+export const PLATFORM = 'platform';
+
+/** A scope is frozen when it is made, so that nothing can widen it on its way. */
+export function makeScope(parts: Scope): Scope {
+  return Object.freeze({ ...parts, actor: Object.freeze({ ...parts.actor }) });
+}
