@@ -1,0 +1,105 @@
+// @ts-check
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { waitForLock } from './lock.mjs';
+import { readIfThere } from './home.mjs';
+import { run } from './process.mjs';
+import { diskFull, explain, Stop } from './stop.mjs';
+
+/**
+ * Installs exactly what package-lock.json names, unless that is what is there.
+ * @param {string} root the project's directory
+ * @param {(text: string) => void} say
+ * @throws {Stop} when the registry cannot be reached, or the directory not be written
+ */
+export async function ensureInstalled(root, say) {
+  if (isInstalled(root)) return;
+  const lock = await waitForLock(root, 'project', ({ pid }) => say(`Waiting for process ${pid}, which is installing here …`));
+  try {
+    if (!isInstalled(root)) await install(root, say); // whom we waited for may have done it
+  } finally {
+    await lock.release();
+  }
+}
+
+/** @param {string} root */
+const stampFile = (root) => join(root, 'node_modules', '.concordat-installed');
+
+/** @param {string} root */
+function fingerprint(root) {
+  const lock = readFileSync(join(root, 'package-lock.json'));
+  // The C library is not part of it: npm decides by it too, but a directory does not move between machines.
+  return createHash('sha256').update(lock).update(`${process.platform}-${process.arch}`).digest('hex');
+}
+
+/** @param {string} root */
+function isInstalled(root) {
+  return readIfThere(stampFile(root))?.trim() === fingerprint(root);
+}
+
+/**
+ * @param {string} root
+ * @param {(text: string) => void} say
+ */
+async function install(root, say) {
+  const expected = fingerprint(root);
+  const total = topLevelCount(root);
+  const started = Date.now();
+  say(`Installing ${total} packages (once; a minute or two) …`);
+  const ticker = setInterval(() => {
+    const count = countInstalled(root);
+    say(`  ${Math.round((Date.now() - started) / 1000)} s: ${count ? `${Math.min(count, total)} of ${total} packages in place` : 'fetching'}`);
+  }, 15_000);
+  const npm = process.env['npm_execpath'] ?? '';
+  const [command, first] = npm.endsWith('npm-cli.js') ? [process.execPath, [npm]] : ['npm', []];
+  try {
+    const { status, stderr } = await run(
+      command,
+      [...first, 'ci', '--ignore-scripts', '--include=dev', '--include=optional', '--no-audit', '--no-fund', '--loglevel=error'],
+      { cwd: root, env: { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip', npm_config_fetch_retry_mintimeout: '2000', npm_config_fetch_retry_maxtimeout: '10000' } },
+    );
+    if (status !== 0) throw installFailed(root, stderr);
+    writeFileSync(stampFile(root), `${expected}\n`);
+  } catch (error) {
+    throw explain(error, root);
+  } finally {
+    clearInterval(ticker);
+  }
+  say(`Installed in ${Math.round((Date.now() - started) / 1000)} s.`);
+}
+
+/** @param {string} root */
+function topLevelCount(root) {
+  /** @type {{ packages: Record<string, unknown> }} */
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
+  return Object.keys(packages).filter((path) => path.split('node_modules/').length === 2).length;
+}
+
+/** @param {string} root */
+function countInstalled(root) {
+  const modules = join(root, 'node_modules');
+  if (!existsSync(modules)) return 0;
+  return readdirSync(modules)
+    .filter((name) => !name.startsWith('.'))
+    .map((name) => (name.startsWith('@') ? readdirSync(join(modules, name)).length : 1))
+    .reduce((sum, count) => sum + count, 0);
+}
+
+/**
+ * @param {string} root
+ * @param {string} output
+ */
+function installFailed(root, output) {
+  if (/ENOSPC/.test(output)) return diskFull(root);
+  if (/EROFS|EACCES|EPERM/.test(output)) {
+    return new Stop(`Packages cannot be installed: ${root} cannot be written by this user.`, 'Make it writable, or clone elsewhere.');
+  }
+  if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|network/i.test(output)) {
+    return new Stop(
+      'Packages cannot be installed: the npm registry cannot be reached.',
+      'Check the network, or name another registry (npm config set registry …), and start again.',
+    );
+  }
+  return new Stop(`Packages cannot be installed; npm says:\n${output.trim().slice(-2_000)}`);
+}
