@@ -20,7 +20,9 @@ const COPIED = new Set(['.html', '.css', '.svg', '.sql', '.json', '.wasm']);
  */
 export async function ensureBuilt(root, say) {
   if (isBuilt(root)) return;
-  const lock = await waitForLock(root, 'project', ({ pid }) => say(`Waiting for process ${pid}, which is building here …`));
+  const lock = await waitForLock(root, 'project', ({ pid }) =>
+    say(`Waiting for process ${pid}, which is building here …`),
+  );
   try {
     if (!isBuilt(root)) await build(root, say);
   } catch (error) {
@@ -36,7 +38,10 @@ const stampFile = (root) => join(root, 'dist', '.concordat-built');
 /** @param {string} root */
 function isBuilt(root) {
   const sources = listSources(root);
-  return readIfThere(stampFile(root))?.trim() === fingerprint(root, sources) && sources.every((path) => existsSync(output(root, path)));
+  return (
+    readIfThere(stampFile(root))?.trim() === fingerprint(root, sources) &&
+    sources.every((path) => existsSync(output(root, path)))
+  );
 }
 
 /**
@@ -51,7 +56,8 @@ async function build(root, say) {
   rmSync(stampFile(root), { force: true });
   removeStale(root, sources);
   // The compiler's own record would make it skip outputs that somebody deleted.
-  if (!sources.every((path) => existsSync(output(root, path)))) rmSync(join(root, 'dist', '.tsbuildinfo'), { force: true });
+  if (!sources.every((path) => existsSync(output(root, path))))
+    rmSync(join(root, 'dist', '.tsbuildinfo'), { force: true });
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   const { status, stdout, stderr } = await run(process.execPath, [tsc, '-p', 'tsconfig.json'], { cwd: root });
   if (status !== 0) throw new Stop(`The sources do not compile:\n${(stdout + stderr).trim()}`);
@@ -69,7 +75,9 @@ async function build(root, say) {
  */
 function listSources(root) {
   return FOLDERS.flatMap((folder) => walk(root, folder)).filter(
-    (path) => (COMPILED.has(extname(path)) && !path.endsWith('.d.ts') && !path.startsWith('src/ml/kernels/')) || COPIED.has(extname(path)),
+    (path) =>
+      (COMPILED.has(extname(path)) && !path.endsWith('.d.ts') && !path.startsWith('src/ml/kernels/')) ||
+      COPIED.has(extname(path)),
   );
 }
 

@@ -15,7 +15,9 @@ import { diskFull, explain, Stop } from './stop.mjs';
  */
 export async function ensureInstalled(root, say) {
   if (isInstalled(root)) return;
-  const lock = await waitForLock(root, 'project', ({ pid }) => say(`Waiting for process ${pid}, which is installing here …`));
+  const lock = await waitForLock(root, 'project', ({ pid }) =>
+    say(`Waiting for process ${pid}, which is installing here …`),
+  );
   try {
     if (!isInstalled(root)) await install(root, say); // whom we waited for may have done it
   } finally {
@@ -49,15 +51,34 @@ async function install(root, say) {
   say(`Installing ${total} packages (once; a minute or two) …`);
   const ticker = setInterval(() => {
     const count = countInstalled(root);
-    say(`  ${Math.round((Date.now() - started) / 1000)} s: ${count ? `${Math.min(count, total)} of ${total} packages in place` : 'fetching'}`);
+    say(
+      `  ${Math.round((Date.now() - started) / 1000)} s: ${count ? `${Math.min(count, total)} of ${total} packages in place` : 'fetching'}`,
+    );
   }, 15_000);
   const npm = process.env['npm_execpath'] ?? '';
   const [command, first] = npm.endsWith('npm-cli.js') ? [process.execPath, [npm]] : ['npm', []];
   try {
     const { status, stderr } = await run(
       command,
-      [...first, 'ci', '--ignore-scripts', '--include=dev', '--include=optional', '--no-audit', '--no-fund', '--loglevel=error'],
-      { cwd: root, env: { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip', npm_config_fetch_retry_mintimeout: '2000', npm_config_fetch_retry_maxtimeout: '10000' } },
+      [
+        ...first,
+        'ci',
+        '--ignore-scripts',
+        '--include=dev',
+        '--include=optional',
+        '--no-audit',
+        '--no-fund',
+        '--loglevel=error',
+      ],
+      {
+        cwd: root,
+        env: {
+          ...process.env,
+          ONNXRUNTIME_NODE_INSTALL: 'skip',
+          npm_config_fetch_retry_mintimeout: '2000',
+          npm_config_fetch_retry_maxtimeout: '10000',
+        },
+      },
     );
     if (status !== 0) throw installFailed(root, stderr);
     writeFileSync(stampFile(root), `${expected}\n`);
@@ -93,7 +114,10 @@ function countInstalled(root) {
 function installFailed(root, output) {
   if (/ENOSPC/.test(output)) return diskFull(root);
   if (/EROFS|EACCES|EPERM/.test(output)) {
-    return new Stop(`Packages cannot be installed: ${root} cannot be written by this user.`, 'Make it writable, or clone elsewhere.');
+    return new Stop(
+      `Packages cannot be installed: ${root} cannot be written by this user.`,
+      'Make it writable, or clone elsewhere.',
+    );
   }
   if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|network/i.test(output)) {
     return new Stop(

@@ -83,7 +83,8 @@ export function dataDirectory(home, user, say) {
     );
   }
   const place = known ?? join(home, 'pg');
-  if (!user || existsSync(join(place, 'PG_VERSION')) ? canReach(user, dirname(place)) : canReach(user, home)) return place;
+  if (!user || existsSync(join(place, 'PG_VERSION')) ? canReach(user, dirname(place)) : canReach(user, home))
+    return place;
   if (existsSync(place)) {
     throw new Stop(
       `PostgreSQL's user can no longer reach ${place}.`,
@@ -103,4 +104,13 @@ export function dataDirectory(home, user, say) {
  */
 export function rememberPlace(home, place) {
   if (dirname(place) !== home) writeFileSync(join(home, 'pg.location'), `${place}\n`);
+}
+
+/**
+ * Removes a stopped home and its database, wherever that is.
+ * @param {string} home
+ */
+export function removeHome(home) {
+  const elsewhere = readIfThere(join(home, 'pg.location'))?.trim();
+  for (const path of [elsewhere, home]) if (path) rmSync(path, { recursive: true, force: true });
 }

@@ -1,6 +1,16 @@
 // @ts-check
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, existsSync, lchownSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lchownSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { readIfThere } from './home.mjs';
 import { run } from './process.mjs';
@@ -40,8 +50,20 @@ export async function makeDataDirectory({ home, place, native, users, durable })
   const password = randomBytes(24).toString('base64url');
   /** @type {(name: string, args: string[], input?: string) => Promise<void>} */
   const make = async (name, args, input = '') => {
-    const [command = '', ...rest] = [...users.makerPrefix, '/bin/sh', '-c', 'printf %s "$SQL" | "$@"', 'sh', join(native, 'bin', name), ...args];
-    const { status, stdout, stderr } = await run(command, rest, { ...users.maker, cwd: '/', env: { ...cleanEnv(), SQL: input } });
+    const [command = '', ...rest] = [
+      ...users.makerPrefix,
+      '/bin/sh',
+      '-c',
+      'printf %s "$SQL" | "$@"',
+      'sh',
+      join(native, 'bin', name),
+      ...args,
+    ];
+    const { status, stdout, stderr } = await run(command, rest, {
+      ...users.maker,
+      cwd: '/',
+      env: { ...cleanEnv(), SQL: input },
+    });
     if (status !== 0) throw initFailed(place, stderr || stdout);
   };
   const sync = durable ? [] : ['--no-sync'];
@@ -62,7 +84,11 @@ export async function makeDataDirectory({ home, place, native, users, durable })
   await make(
     'postgres',
     ['--single', ...(durable ? [] : ['-F']), '-D', half, 'postgres'],
-    [`create role ${DATABASE} login createrole createdb password '${password}';`, `create database ${DATABASE} owner ${DATABASE};`, ''].join('\n'),
+    [
+      `create role ${DATABASE} login createrole createdb password '${password}';`,
+      `create database ${DATABASE} owner ${DATABASE};`,
+      '',
+    ].join('\n'),
   );
   writeFileSync(join(half, 'pg_hba.conf'), 'local all all scram-sha-256\n');
   if (users.server) chownTree(half, users.server);

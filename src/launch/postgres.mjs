@@ -62,7 +62,10 @@ export async function startPostgres({ home, say = () => {}, log = () => {}, dura
   }
   const password = readPassword(home);
   if (!password) {
-    throw new Stop(`The file ${join(home, 'database.password')} is missing.`, 'Restore it from a backup of this directory.');
+    throw new Stop(
+      `The file ${join(home, 'database.password')} is missing.`,
+      'Restore it from a backup of this directory.',
+    );
   }
   await clear(data);
   const sockets = socketDirectory(home, users.server);
@@ -113,7 +116,10 @@ function checkRuns(native, user) {
   /** @type {{ glibcVersionRuntime?: string }} */
   const header = /** @type {any} */ (process.report.getReport()).header;
   if (!header.glibcVersionRuntime) {
-    throw new Stop('The embedded PostgreSQL needs a Linux with glibc, and this one has another C library.', USE_EXTERNAL);
+    throw new Stop(
+      'The embedded PostgreSQL needs a Linux with glibc, and this one has another C library.',
+      USE_EXTERNAL,
+    );
   }
 }
 

@@ -35,7 +35,10 @@ export function explain(error, path) {
       return diskFull(path);
     case 'ENOTDIR':
     case 'EEXIST':
-      return new Stop(`${path} is in the way: it is not a directory.`, 'Move it away, or set CONCORDAT_HOME elsewhere.');
+      return new Stop(
+        `${path} is in the way: it is not a directory.`,
+        'Move it away, or set CONCORDAT_HOME elsewhere.',
+      );
     default:
       return error;
   }
