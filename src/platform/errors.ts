@@ -21,6 +21,12 @@ export const ERRORS = {
   INVALID_CURSOR: { refusal: null, status: 400, remedy: 'Start from the first page.' },
   // what is the case
   CONFLICT: { refusal: 'STATE', status: 409, remedy: 'Read the current state and decide again.' },
+  // jobs
+  OUT_OF_MEMORY: {
+    refusal: null,
+    status: 500,
+    remedy: 'Use fewer rows or columns, or ask the operator for a larger CONCORDAT_CHILD_MEMORY_MB.',
+  },
   // the platform
   LIMIT_REACHED: { refusal: 'LIMIT', status: 429, remedy: 'Wait, or ask the operator for a larger plan.' },
   UNAVAILABLE: { refusal: null, status: 503, remedy: 'Try again in a moment.' },
