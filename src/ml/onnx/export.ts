@@ -1,12 +1,77 @@
+/**
+ * A fitted model as ONE ONNX file, from raw named columns to answers:
+ *
+ *   inputs          one tensor [N, 1] per column, named as the column (see tensorName): float, int64 for dates, string
+ *   classification  label string [N], scores float [N, K], classes string [K]
+ *   regression      value float [N]
+ *
+ * Only standard operators, so that every ONNX Runtime answers the same. The same model gives the same bytes.
+ */
 import { type FittedModel } from '../core/model.js';
+import { exportInputs } from './export-features.js';
+import { exportLinear } from './export-linear.js';
+import { exportTrees } from './export-trees.js';
+import { DataType, GraphBuilder, tensorName } from './graph.js';
+import { SIGNATURE_KEY, writeSignature } from './signature.js';
 
 export interface ExportOptions {
+  /** Name of the graph: shown by viewers, without meaning to a runtime. */
   readonly name: string;
-  /** Lineage and whatever the caller wants to travel with the file. */
+  /** Lineage and whatever else should travel with the file. Keys must not start with "concordat.". */
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** One ONNX file from raw named columns to answers. The same model gives the same bytes. */
-export function exportOnnx(_fitted: FittedModel, _options: ExportOptions): Uint8Array {
-  throw new Error('not yet');
+/** Throws Error where the model has no input, or a name that is not well-formed Unicode. */
+export function exportOnnx(fitted: FittedModel, { name, metadata }: ExportOptions): Uint8Array {
+  const { model, inputs } = fitted;
+  if (inputs.length === 0) throw new Error('A model without input columns cannot be exported.');
+  const broken = inputs.find((input) => /\p{Cs}/u.test(input.name));
+  if (broken !== undefined) throw new Error('A column name holds half a surrogate pair.');
+  const graph = new GraphBuilder();
+  exportInputs(graph, inputs);
+  const raw = model.family === 'trees' ? exportTrees(graph, model) : exportLinear(graph, model);
+  exportAnswer(graph, fitted, repeatForRows(graph, fitted, raw));
+  const extra = Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1));
+  if (extra.some(([key]) => key.startsWith('concordat.')))
+    throw new Error('Metadata keys starting with "concordat." are taken.');
+  return graph.finish(name, [[SIGNATURE_KEY, writeSignature(fitted)], ...extra]);
+}
+
+/** [1, outputs] or [N, outputs] -> [N, outputs], N taken from the first input. */
+function repeatForRows(graph: GraphBuilder, { inputs }: FittedModel, raw: string): string {
+  const rows = graph.node('Shape', [tensorName(inputs[0]!.name)], { start: { int: 0 }, end: { int: 1 } });
+  const shape = graph.node('Concat', [rows, graph.constant(BigInt64Array.of(1n))], { axis: { int: 0 } });
+  return graph.node('Expand', [raw, shape]);
+}
+
+/** Link and choice of the label, after the rounding that core/predict.ts states: the threshold meets the float32 score. */
+function exportAnswer(graph: GraphBuilder, { model, task, classes, threshold }: FittedModel, raw: string): void {
+  if (classes === null) {
+    const flat = graph.node('Reshape', [raw, graph.constant(BigInt64Array.of(-1n))]);
+    graph.output(graph.cast(flat, DataType.float, 'value'), DataType.float, ['N']);
+    return;
+  }
+  const scores = graph.output(
+    graph.cast(exportLink(graph, model.link, raw), DataType.float, 'scores'),
+    DataType.float,
+    ['N', classes.length],
+  );
+  const names = graph.constant(classes);
+  graph.output(graph.node('Identity', [names], {}, 'classes'), DataType.string, [classes.length]);
+  let chosen: string;
+  if (task === 'binary') {
+    const positive = graph.node('Gather', [scores, graph.constant(BigInt64Array.of(1n), [])], { axis: { int: 1 } });
+    const reached = graph.node('GreaterOrEqual', [graph.cast(positive, DataType.double), graph.scalar(threshold)]);
+    chosen = graph.cast(reached, DataType.int64);
+  } else {
+    chosen = graph.node('ArgMax', [scores], { axis: { int: 1 }, keepdims: { int: 0 } });
+  }
+  graph.output(graph.node('Gather', [names, chosen], { axis: { int: 0 } }, 'label'), DataType.string, ['N']);
+}
+
+function exportLink(graph: GraphBuilder, link: FittedModel['model']['link'], raw: string): string {
+  if (link === 'identity') return raw;
+  if (link === 'softmax') return graph.node('Softmax', [raw], { axis: { int: 1 } });
+  const p = graph.node('Sigmoid', [raw]);
+  return graph.concat([graph.node('Sub', [graph.scalar(1), p]), p]);
 }

@@ -1,0 +1,11 @@
+/**
+ * Door of the learning core: answers from ONNX models that Concordat trained. Models from elsewhere never come this way: they could
+ * block or exhaust the process.
+ *
+ *   pool.use(digest, load, (model) => batcher.infer(model, encodeInputs(model.signature.inputs, columns, rowCount)))
+ */
+export { Batcher } from './onnx/batcher.js';
+export { encodeInputs, InputError, MAX_TEXT, type Feeds, type RawValue } from './onnx/encode.js';
+export { SessionPool, type Lease } from './onnx/pool.js';
+export { infer, loadModel, type Inference, type LoadedModel } from './onnx/session.js';
+export { readMetadata, readSignature, type Signature } from './onnx/signature.js';
