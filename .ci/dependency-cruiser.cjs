@@ -42,7 +42,7 @@ module.exports = {
       from: { path: '^workers/' },
       to: { path: 'node_modules/(type-graphql|@apollo/server|graphql)/', reachable: true },
     },
-    between('launch-needs-only-node', '^src/launch/', '^(src|workers|migrations|node_modules)', {
+    between('launch-needs-only-node', '^src/launch/', '^(src|workers|migrations)/|(^|/)node_modules/', {
       to: { pathNot: '^src/launch/' },
     }),
     {
@@ -67,7 +67,7 @@ module.exports = {
   options: {
     doNotFollow: { path: 'node_modules' },
     tsPreCompilationDeps: true,
-    tsConfig: { fileName: 'test/tsconfig.json' },
+    tsConfig: { fileName: 'tsconfig.json' },
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['import', 'node', 'default', 'types'],
