@@ -1,0 +1,43 @@
+/** What a family of models is given to learn from, and what it gives back. */
+import { type FittedFeatures } from '../features/tabular.js';
+import { type Model } from './model.js';
+import { type Pace } from './pace.js';
+import { type Table } from './table.js';
+import { type Target } from './target.js';
+
+/** Metric of a round on training (where it is known anyway) and validation rows. */
+export interface RoundMetric {
+  readonly name: string;
+  readonly train?: number;
+  readonly validation: number;
+}
+
+/** Called after each round, tree or step. */
+export type OnRound = (round: number, metric: RoundMetric) => void;
+
+export interface Lesson {
+  readonly table: Table;
+  /** Columns to learn from. */
+  readonly columns: readonly string[];
+  readonly target: Target;
+  /** Table rows, ascending; none lacks its target. */
+  readonly trainRows: Uint32Array;
+  readonly validationRows: Uint32Array;
+  readonly seed: number;
+  readonly pace: Pace;
+  readonly onRound: OnRound;
+}
+
+export interface Learned {
+  readonly model: Model;
+  readonly fitted: FittedFeatures;
+  /** How much each feature of the model contributes, in any unit. */
+  readonly contributions: Float64Array;
+  readonly rounds: number;
+  readonly bestRound: number;
+}
+
+/** y of the rows, in their order. */
+export function pick(values: Float64Array, rows: Uint32Array): Float64Array {
+  return Float64Array.from(rows, (row) => values[row]);
+}

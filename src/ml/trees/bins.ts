@@ -1,0 +1,107 @@
+/**
+ * Binning: a float32 feature becomes one byte per row. Bin numbers grow with the value, so a split on bins is a split on
+ * values; the number of bins of a feature is at most 255, and the bin after the last one holds missing values.
+ */
+import { type Rng } from '../core/rng.js';
+
+export interface BinnedFeature {
+  /** Per training row: 0 … binCount-1, or binCount for missing. */
+  readonly bins: Uint8Array;
+  readonly binCount: number;
+  /** Bins are category codes, in no order. */
+  readonly categorical: boolean;
+  /** Least and largest training value in each bin; from these a split on bins takes its threshold. */
+  readonly low: Float32Array;
+  readonly high: Float32Array;
+}
+
+/** The training rows of a tree model: what histograms, splits and partitions work on. */
+export interface BinnedTable {
+  readonly rowCount: number;
+  readonly features: readonly BinnedFeature[];
+}
+
+/** Edges are found on at most this many rows: more change a quantile by less than a bin's width. */
+const SAMPLE_ROWS = 200_000;
+
+/** Codes 0 … categoryCount-1 are the bins themselves; NaN is missing. */
+export function binCodes(values: Float32Array, categoryCount: number): BinnedFeature {
+  const bins = new Uint8Array(values.length);
+  for (let i = 0; i < values.length; i++) bins[i] = Number.isNaN(values[i]) ? categoryCount : values[i];
+  const codes = Float32Array.from({ length: categoryCount }, (_, code) => code);
+  return { bins, binCount: categoryCount, categorical: true, low: codes, high: codes };
+}
+
+/** At most `maxBins` bins of about equally many rows, one for each value where there are no more values than that. */
+export function binNumbers(values: Float32Array, maxBins: number, rng: Rng): BinnedFeature {
+  const cuts = findCuts(sortedSample(values, rng), maxBins);
+  const binCount = cuts.length + 1;
+  const bins = new Uint8Array(values.length);
+  const low = new Float32Array(binCount).fill(Infinity);
+  const high = new Float32Array(binCount).fill(-Infinity);
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
+    const bin = Number.isNaN(value) ? binCount : findBin(cuts, value);
+    bins[i] = bin;
+    if (value < low[bin]) low[bin] = value;
+    if (value > high[bin]) high[bin] = value;
+  }
+  return { bins, binCount, categorical: false, low, high };
+}
+
+/** The first bin whose cut is not below the value: bin b holds cuts[b-1] < x <= cuts[b]. */
+export function findBin(cuts: Float32Array, value: number): number {
+  let from = 0;
+  let to = cuts.length;
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (value <= cuts[middle]) to = middle;
+    else from = middle + 1;
+  }
+  return from;
+}
+
+/** A float32 t with a <= t < b, halfway where there is room: `x <= t` parts a from b exactly. */
+export function cutBetween(a: number, b: number): number {
+  const middle = Math.fround(a / 2 + b / 2);
+  return middle >= a && middle < b ? middle : a;
+}
+
+function sortedSample(values: Float32Array, rng: Rng): Float32Array {
+  const present = values.filter((value) => !Number.isNaN(value));
+  if (present.length <= SAMPLE_ROWS) return present.sort();
+  const rows = Uint32Array.from({ length: present.length }, (_, i) => i);
+  rng.shuffle(rows, SAMPLE_ROWS);
+  return Float32Array.from(rows.subarray(0, SAMPLE_ROWS), (row) => present[row]).sort();
+}
+
+/**
+ * Ascending cuts between the bins. Greedy, as LightGBM's GreedyFindBin: values frequent enough for a bin of their own get it,
+ * and the rest share what is left evenly.
+ */
+function findCuts(sorted: Float32Array, maxBins: number): Float32Array {
+  const values: number[] = [];
+  const counts: number[] = [];
+  for (const value of sorted) {
+    if (values.length > 0 && values[values.length - 1] === value) counts[counts.length - 1]++;
+    else values.push(value) && counts.push(1);
+  }
+  const cuts: number[] = [];
+  let restRows = sorted.length;
+  let restBins = Math.min(maxBins, values.length);
+  let inBin = 0;
+  for (let i = 0; i < values.length - 1; i++) {
+    inBin += counts[i];
+    const share = restRows / restBins;
+    const valuesLeft = values.length - 1 - i;
+    const nextIsHeavy = counts[i + 1] >= share && inBin >= share / 2;
+    if (inBin >= share || nextIsHeavy || valuesLeft < restBins) {
+      if (restBins === 1) break;
+      cuts.push(cutBetween(values[i], values[i + 1]));
+      restRows -= inBin;
+      restBins--;
+      inBin = 0;
+    }
+  }
+  return Float32Array.from(cuts);
+}
