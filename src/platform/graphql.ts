@@ -13,11 +13,21 @@ import {
 } from 'type-graphql';
 import { AppError, type RefusalKind } from './errors.js';
 import type { Page } from './page.js';
-import type { Scope } from './scope.js';
+import type { Scope, SignedIn } from './scope.js';
 
-/** What a resolver may take from the request: its scope. `api/context.ts` makes it; the permission check ran before. */
+/** What a resolver may take from the request. `api/context.ts` makes it; the permission check ran before. */
 export interface RequestContext {
+  /** Null without a credential, or with one for no tenant. */
   readonly scope: Scope | null;
+  /** The person, if one is signed in: an API key is none. */
+  readonly account: SignedIn | null;
+  readonly requestId: string;
+  /** The address called from; for limits and the log. */
+  readonly address: string;
+  /** The address of this platform, without a slash at its end. */
+  readonly publicUrl: string;
+  /** Puts a session into the browser's cookie, or takes it away with null. */
+  keepSession(session: { token: string; expiresAt: Date } | null): void;
 }
 
 /** The scope of the request. Present in every resolver that names a tenant permission. */
@@ -25,6 +35,14 @@ export function CurrentScope() {
   return createParameterDecorator<RequestContext>(({ context }) => {
     if (!context.scope) throw new AppError('UNAUTHENTICATED', 'This needs a tenant: sign in, and choose one.');
     return context.scope;
+  });
+}
+
+/** The signed-in person. Present in every resolver that names `account`. */
+export function CurrentAccount() {
+  return createParameterDecorator<RequestContext>(({ context }) => {
+    if (!context.account) throw new AppError('UNAUTHENTICATED', 'This needs a signed-in person; an API key is none.');
+    return context.account;
   });
 }
 

@@ -1,4 +1,4 @@
-import type { Permission } from './permissions.js';
+import type { Permission, Role } from './permissions.js';
 
 /** Who acts: a member in person, an application by its key, an operator of the platform, or the platform itself (jobs). */
 export interface Actor {
@@ -26,4 +26,21 @@ export const PLATFORM = 'platform';
 /** A scope is frozen when it is made, so that nothing can widen it on its way. */
 export function makeScope(parts: Scope): Scope {
   return Object.freeze({ ...parts, actor: Object.freeze({ ...parts.actor }) });
+}
+
+/** A tenant to which a signed-in person belongs. */
+export interface OwnMembership {
+  readonly tenantId: string;
+  readonly tenantName: string;
+  readonly role: Role;
+}
+
+/** A person with a session, in whichever tenant or none. */
+export interface SignedIn {
+  readonly accountId: string;
+  readonly sessionId: string;
+  readonly email: string;
+  readonly name: string;
+  readonly operator: boolean;
+  readonly memberships: readonly OwnMembership[];
 }

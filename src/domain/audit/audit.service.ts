@@ -13,6 +13,8 @@ export const AUDIT_KINDS = [
   'session.opened',
   'session.refused',
   'session.closed',
+  'password.changed',
+  'operator.created',
   'application.created',
   'key.created',
   'key.revoked',
