@@ -23,7 +23,7 @@ function matching(launcher: Launcher, pattern: RegExp): number[] {
 
 const nothingIsLeft = (home: string) => eventually(() => expect(processesOf(home)).toEqual([]));
 
-describe('kill -9', () => {
+describe('kill -9', { timeout: 120_000 }, () => {
   let home: string;
   let port: string;
   let launcher: Launcher;
@@ -95,7 +95,7 @@ describe('kill -9', () => {
   });
 });
 
-describe('Ctrl-C', () => {
+describe('Ctrl-C', { timeout: 120_000 }, () => {
   it('stops everything in order, exits with 0 and shows the credentials only once', async () => {
     const home = temporaryHome();
     const port = String(await freePort());

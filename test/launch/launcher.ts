@@ -20,12 +20,13 @@ export interface Launcher {
   readonly exited: Promise<number | null>;
 }
 
-/** Starts the launcher with the fixture processes; `env` overrides home and port. */
-export function launch(env: NodeJS.ProcessEnv & { CONCORDAT_HOME: string; PORT: string }): Launcher {
+/** Starts the launcher with the fixture processes, as `uid` if this is root. */
+export function launch(env: NodeJS.ProcessEnv & { CONCORDAT_HOME: string; PORT: string }, uid?: number): Launcher {
   const clean = Object.entries(process.env).filter(([name]) => !/^(npm_|DATABASE_URL|HOST$)/.test(name));
   const child = spawn(process.execPath, [SCRIPT], {
     env: { ...Object.fromEntries(clean), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    ...(uid && { uid, gid: uid }),
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text));
@@ -59,7 +60,7 @@ export function temporaryHome(): string {
 export { removeHome };
 
 /** Asks again until there is an answer. */
-export async function eventually<T>(ask: () => T | Promise<T>, timeoutMs = 20_000): Promise<T> {
+export async function eventually<T>(ask: () => T | Promise<T>, timeoutMs = 50_000): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     try {
