@@ -19,8 +19,63 @@ export const ERRORS = {
   // what was sent
   INVALID_INPUT: { refusal: 'INPUT', status: 400, remedy: 'Correct the named field and send it again.' },
   INVALID_CURSOR: { refusal: null, status: 400, remedy: 'Start from the first page.' },
+  // data
+  EMPTY_FILE: { refusal: 'INPUT', status: 422, remedy: 'Send a file with a line of column names and at least one row.' },
+  UNKNOWN_FORMAT: { refusal: 'INPUT', status: 422, remedy: 'Send CSV, JSON lines or Parquet, not compressed or packed.' },
+  NOT_UTF8: {
+    refusal: 'INPUT',
+    status: 422,
+    remedy: 'Save the file as UTF-8, for example with: iconv -f WINDOWS-1252 -t UTF-8.',
+  },
+  NO_HEADER: { refusal: 'INPUT', status: 422, remedy: 'Put a line with the names of the columns first.' },
+  BAD_COLUMN_NAMES: { refusal: 'INPUT', status: 422, remedy: 'Give every column a short name of its own.' },
+  TOO_MANY_COLUMNS: { refusal: 'INPUT', status: 422, remedy: 'Leave out columns, or turn wide data into rows.' },
+  RAGGED_ROWS: {
+    refusal: 'INPUT',
+    status: 422,
+    remedy: 'Give every line as many fields as there are column names, and quote fields that hold the delimiter.',
+  },
+  NESTED_DATA: { refusal: 'INPUT', status: 422, remedy: 'Flatten lists and objects into columns of plain values.' },
+  DATA_TOO_LARGE: { refusal: 'INPUT', status: 413, remedy: 'Send fewer rows or columns, or ask the operator for more.' },
+  DATA_UNREADABLE: { refusal: 'INPUT', status: 422, remedy: 'Check that the file opens elsewhere, and send it again.' },
+  SIZE_MISMATCH: { refusal: 'INPUT', status: 400, remedy: 'Send the file again, whole, to the same address.' },
+  DIGEST_MISMATCH: { refusal: 'INPUT', status: 400, remedy: 'Send the file again to the same address.' },
+  UPLOAD_EXPIRED: { refusal: 'STATE', status: 410, remedy: 'Create a new upload.' },
+  UPLOAD_INTERRUPTED: { refusal: 'INPUT', status: 400, remedy: 'Send the file again to the same address.' },
+  NOT_READY: { refusal: 'STATE', status: 409, remedy: 'Wait until its job has succeeded.' },
   // what is the case
   CONFLICT: { refusal: 'STATE', status: 409, remedy: 'Read the current state and decide again.' },
+  // agreements and predictions
+  ILLEGAL_STEP: { refusal: 'STATE', status: 409, remedy: 'Read the agreement; `steps` lists what can be done now.' },
+  NO_AGREEMENT: {
+    refusal: 'AGREEMENT',
+    status: 403,
+    remedy: 'Name an agreement for this endpoint, or ask its provider for an offer.',
+  },
+  AGREEMENT_NOT_IN_FORCE: {
+    refusal: 'AGREEMENT',
+    status: 403,
+    remedy: 'Read the agreement: it may need signing, resuming or a new offer.',
+  },
+  PURPOSE_NOT_ALLOWED: {
+    refusal: 'AGREEMENT',
+    status: 403,
+    remedy: 'Declare one of the purposes of the agreement, or ask the provider for another agreement.',
+  },
+  DISCLOSURE_IMPOSSIBLE: {
+    refusal: 'AGREEMENT',
+    status: 403,
+    remedy: 'Ask the provider for an agreement whose disclosure fits the model.',
+  },
+  QUOTA_DAY_EXCEEDED: { refusal: 'LIMIT', status: 429, remedy: 'Wait for the next day (UTC), or send fewer rows.' },
+  QUOTA_TOTAL_EXCEEDED: { refusal: 'LIMIT', status: 429, remedy: 'Ask the provider for a new agreement.' },
+  TOO_MANY_ROWS: { refusal: 'LIMIT', status: 413, remedy: 'Split the rows into several requests.' },
+  INPUT_INVALID: {
+    refusal: 'INPUT',
+    status: 400,
+    remedy: 'Send every column of the endpoint’s signature, all of equal length.',
+  },
+  ENDPOINT_NOT_READY: { refusal: 'STATE', status: 503, remedy: 'Try again in a moment, or tell the provider.' },
   // jobs
   OUT_OF_MEMORY: {
     refusal: null,
