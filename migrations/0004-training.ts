@@ -12,12 +12,14 @@ export class Training0000000000004 implements MigrationInterface {
       create index job_unfinished on job (tenant_id, name) where state in ('QUEUED', 'RUNNING');
       create index job_running on job (heartbeat_at) where state = 'RUNNING';
 
+      -- A row is deleted when the queue has the message.
+      drop index outbox_unsent;
       alter table outbox
+        drop column sent_at,
         add column queue text not null default 'data',
         add column available_at timestamptz not null default now();
       alter table outbox alter column queue drop default;
-      drop index outbox_unsent;
-      create index outbox_unsent on outbox (queue, tenant_id, id) where sent_at is null;
+      create index outbox_waiting on outbox (queue, tenant_id, id);
 
       -- A heartbeat alone is no news.
       drop trigger notify on job;

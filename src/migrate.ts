@@ -1,11 +1,14 @@
 import { pathToFileURL } from 'node:url';
 import { DataSource } from 'typeorm';
 import { Foundation0000000000001 } from '../migrations/0001-foundation.js';
+import { Tenants0000000000002 } from '../migrations/0002-tenants.js';
+import { Training0000000000004 } from '../migrations/0004-training.js';
 import { ConfigError, loadConfig } from './config.js';
 import { ROLES, rolePassword } from './platform/db.js';
+import { migrateQueues } from './platform/queue.js';
 
 /** In order; a new migration goes to the end. */
-export const MIGRATIONS = [Foundation0000000000001];
+export const MIGRATIONS = [Foundation0000000000001, Tenants0000000000002, Training0000000000004];
 
 /** Any number will do as long as every version of Concordat uses the same: two starts at once migrate one after the other. */
 const MIGRATION_LOCK = 4711_0815;
@@ -34,6 +37,7 @@ export async function migrate(databaseUrl: string, masterKey: Buffer): Promise<{
     await lock.query(`select pg_advisory_lock($1)`, [MIGRATION_LOCK]);
     try {
       const applied = await owner.runMigrations({ transaction: 'each' });
+      await migrateQueues(databaseUrl);
       for (const role of ROLES)
         await lock.query(`alter role ${role} with login password '${rolePassword(masterKey, role)}'`);
       return { applied: applied.map((migration) => migration.name) };

@@ -156,6 +156,15 @@ export async function requeueJob(
   return rows.length === 1;
 }
 
+/** Locks the row of a run that has not beaten for `staleMs`. False: it has, or it is no longer the current one. */
+export async function lockStale(tx: Tx, mine: Mine, staleMs: number): Promise<boolean> {
+  const rows = await tx.query<unknown[]>(
+    `select from job where ${MINE} and heartbeat_at < now() - $4 * interval '1 ms' for update`,
+    [mine.tenantId, mine.id, mine.attempt, staleMs],
+  );
+  return rows.length === 1;
+}
+
 /**
  * Asks for the end of a job. One that still waits ends here and now; a running one ends within a second, through its worker,
  * which looks at the flag. Throws CONFLICT if it is over already.
