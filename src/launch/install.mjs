@@ -1,6 +1,5 @@
 // @ts-check
-import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { waitForLock } from './lock.mjs';
 import { readIfThere } from './home.mjs';
@@ -25,19 +24,27 @@ export async function ensureInstalled(root, say) {
   }
 }
 
-/** @param {string} root */
-const stampFile = (root) => join(root, 'node_modules', '.concordat-installed');
-
-/** @param {string} root */
-function fingerprint(root) {
-  const lock = readFileSync(join(root, 'package-lock.json'));
-  // The C library is not part of it: npm decides by it too, but a directory does not move between machines.
-  return createHash('sha256').update(lock).update(`${process.platform}-${process.arch}`).digest('hex');
+/**
+ * npm writes what it installed as its last step, in the shape of package-lock.json: an install that was cut off, or is of
+ * before an update, shows there. Optional packages are for some platform; if it is this one, they are there.
+ * @param {string} root
+ */
+function isInstalled(root) {
+  const installed = readPackages(join(root, 'node_modules', '.package-lock.json'));
+  return Object.entries(readPackages(join(root, 'package-lock.json'))).every(
+    ([path, { version, optional, devOptional }]) => {
+      const found = installed[path];
+      return path === '' || (found ? found.version === version : (optional ?? devOptional));
+    },
+  );
 }
 
-/** @param {string} root */
-function isInstalled(root) {
-  return readIfThere(stampFile(root))?.trim() === fingerprint(root);
+/**
+ * @param {string} file
+ * @returns {Record<string, { version?: string, optional?: boolean, devOptional?: boolean }>} by path; none without the file
+ */
+function readPackages(file) {
+  return JSON.parse(readIfThere(file) ?? '{}').packages ?? {};
 }
 
 /**
@@ -45,7 +52,6 @@ function isInstalled(root) {
  * @param {(text: string) => void} say
  */
 async function install(root, say) {
-  const expected = fingerprint(root);
   const total = topLevelCount(root);
   const started = Date.now();
   say(`Installing ${total} packages (once; a minute or two) …`);
@@ -81,7 +87,6 @@ async function install(root, say) {
       },
     );
     if (status !== 0) throw installFailed(root, stderr);
-    writeFileSync(stampFile(root), `${expected}\n`);
   } catch (error) {
     throw explain(error, root);
   } finally {
@@ -92,9 +97,8 @@ async function install(root, say) {
 
 /** @param {string} root */
 function topLevelCount(root) {
-  /** @type {{ packages: Record<string, unknown> }} */
-  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
-  return Object.keys(packages).filter((path) => path.split('node_modules/').length === 2).length;
+  const paths = Object.entries(readPackages(join(root, 'package-lock.json')));
+  return paths.filter(([path, { optional }]) => !optional && path.split('node_modules/').length === 2).length;
 }
 
 /** @param {string} root */
@@ -125,5 +129,5 @@ function installFailed(root, output) {
       'Check the network, or name another registry (npm config set registry …), and start again.',
     );
   }
-  return new Stop(`Packages cannot be installed; npm says:\n${output.trim().slice(-2_000)}`);
+  return new Stop(`Packages cannot be installed; npm says:\n${output.trim().slice(0, 2_000)}`);
 }
