@@ -46,6 +46,8 @@ const Environment = z.object({
   CONCORDAT_UPLOAD_MAX_MB: count(2048, 1, 1048576).describe('The largest upload.'),
 });
 
+export const ENVIRONMENT_VARIABLES: readonly string[] = Object.keys(Environment.shape);
+
 export interface Config {
   readonly databaseUrl: string;
   readonly redisUrl: string | null;
