@@ -2,13 +2,23 @@ import { pathToFileURL } from 'node:url';
 import { DataSource } from 'typeorm';
 import { Foundation0000000000001 } from '../migrations/0001-foundation.js';
 import { Tenants0000000000002 } from '../migrations/0002-tenants.js';
+import { Datasets0000000000003 } from '../migrations/0003-datasets.js';
 import { Training0000000000004 } from '../migrations/0004-training.js';
+import { Agreements0000000000005 } from '../migrations/0005-agreements.js';
+import { Ledger0000000000006 } from '../migrations/0006-ledger.js';
 import { ConfigError, loadConfig } from './config.js';
 import { ROLES, rolePassword } from './platform/db.js';
 import { migrateQueues } from './platform/queue.js';
 
 /** In order; a new migration goes to the end. */
-export const MIGRATIONS = [Foundation0000000000001, Tenants0000000000002, Training0000000000004];
+export const MIGRATIONS = [
+  Foundation0000000000001,
+  Tenants0000000000002,
+  Datasets0000000000003,
+  Training0000000000004,
+  Agreements0000000000005,
+  Ledger0000000000006,
+];
 
 /** Any number will do as long as every version of Concordat uses the same: two starts at once migrate one after the other. */
 const MIGRATION_LOCK = 4711_0815;
