@@ -1,11 +1,43 @@
 import type { Config } from './config.js';
+import {
+  AgreementRow,
+  AgreementSignatureRow,
+  TenantSigningKeyRow,
+} from './domain/agreements/agreement.entity.js';
 import { AuditEntryRow } from './domain/audit/audit.entity.js';
+import { AccountService } from './domain/tenants/account.service.js';
+import { ApplicationService } from './domain/tenants/application.service.js';
+import { CredentialService } from './domain/tenants/credential.service.js';
+import {
+  AccountRow,
+  ApiKeyRow,
+  ApplicationRow,
+  InvitationRow,
+  MembershipRow,
+  SessionRow,
+  TenantRow,
+} from './domain/tenants/tenant.entity.js';
+import { TenantService } from './domain/tenants/tenant.service.js';
 import { type Clock, systemClock } from './platform/clock.js';
 import { type Db, openDb } from './platform/db.js';
+import { type Events, makeEvents } from './platform/events.js';
+import { type Listener, openListener } from './platform/listen.js';
 import { type Logger, makeLog } from './platform/log.js';
 
 /** Every row class. A domain adds its own here. */
-export const ENTITIES = [AuditEntryRow];
+export const ENTITIES = [
+  AuditEntryRow,
+  TenantRow,
+  AccountRow,
+  MembershipRow,
+  SessionRow,
+  InvitationRow,
+  ApplicationRow,
+  ApiKeyRow,
+  AgreementRow,
+  AgreementSignatureRow,
+  TenantSigningKeyRow,
+];
 
 /** Everything that both processes stand on; made once per process, no GraphQL in it. */
 export interface App {
@@ -13,6 +45,12 @@ export interface App {
   readonly clock: Clock;
   readonly log: Logger;
   readonly db: Db;
+  readonly listener: Listener;
+  readonly events: Events;
+  readonly accounts: AccountService;
+  readonly credentials: CredentialService;
+  readonly tenants: TenantService;
+  readonly applications: ApplicationService;
   close(): Promise<void>;
 }
 
@@ -20,12 +58,20 @@ export interface App {
 export async function openApp(config: Config, name: string, clock: Clock = systemClock): Promise<App> {
   const log = makeLog(config.logLevel, name);
   const db = await openDb({ databaseUrl: config.databaseUrl, masterKey: config.masterKey, entities: ENTITIES });
+  const listener = openListener(db.listenUrl);
   return {
     config,
     clock,
     log,
     db,
+    listener,
+    events: makeEvents(listener),
+    accounts: new AccountService(db, clock),
+    credentials: new CredentialService(db, clock),
+    tenants: new TenantService(db, clock),
+    applications: new ApplicationService(db, clock),
     close: async () => {
+      await listener.close();
       await db.close();
     },
   };
