@@ -76,6 +76,24 @@ export const ERRORS = {
     remedy: 'Send every column of the endpoint’s signature, all of equal length.',
   },
   ENDPOINT_NOT_READY: { refusal: 'STATE', status: 503, remedy: 'Try again in a moment, or tell the provider.' },
+  // training: found by looking at the data
+  PARITY_FAILED: {
+    refusal: null,
+    status: 500,
+    remedy: 'Tell the operator: the exported model does not answer like the trained one, and was not registered.',
+  },
+  TARGET_MISSING_ALL: { refusal: 'INPUT', status: 422, remedy: 'Choose another target, or complete the data.' },
+  TARGET_CONSTANT: { refusal: 'INPUT', status: 422, remedy: 'Choose a target with at least two different values.' },
+  TARGET_NON_FINITE: { refusal: 'INPUT', status: 422, remedy: 'Replace infinite values of the target, or leave them empty.' },
+  TARGET_WRONG_KIND: { refusal: 'INPUT', status: 422, remedy: 'Choose a target of another type, or another task.' },
+  TASK_DOES_NOT_FIT: { refusal: 'INPUT', status: 422, remedy: 'Choose another task, or AUTO.' },
+  SINGLE_CLASS_IN_TRAIN: { refusal: 'INPUT', status: 422, remedy: 'Make a split that is stratified by the target.' },
+  TOO_MANY_CLASSES: { refusal: 'INPUT', status: 422, remedy: 'Choose a target with fewer values, or train a regression.' },
+  UNKNOWN_CLASS: { refusal: 'INPUT', status: 422, remedy: 'Name a class that the target has.' },
+  NO_USABLE_FEATURES: { refusal: 'INPUT', status: 422, remedy: 'Choose columns that vary.' },
+  TOO_MANY_FEATURES: { refusal: 'INPUT', status: 422, remedy: 'Choose fewer columns, or a tree model.' },
+  EMPTY_SPLIT: { refusal: 'INPUT', status: 422, remedy: 'Make another split, with other shares or another column.' },
+  DIVERGED: { refusal: 'INPUT', status: 422, remedy: 'Leave out or rescale columns with huge values.' },
   // jobs
   OUT_OF_MEMORY: {
     refusal: null,

@@ -20,6 +20,7 @@ export const ID_PREFIXES = {
   modelVersion: 'mdv',
   endpoint: 'end',
   agreement: 'agr',
+  signingKey: 'sgk',
   prediction: 'prd',
   request: 'req',
 } as const;

@@ -1,0 +1,90 @@
+import { systemClock, type Clock } from '../../src/platform/clock.js';
+import { inPlatform, inTenant, openDb, type Db } from '../../src/platform/db.js';
+import { newId } from '../../src/platform/ids.js';
+import { KeyRing } from '../../src/platform/keys.js';
+import { PERMISSIONS, type Permission } from '../../src/platform/permissions.js';
+import { makeScope, type Scope } from '../../src/platform/scope.js';
+import { ENTITIES } from '../../src/app.js';
+import { AgreementService, type Terms } from '../../src/domain/agreements/agreement.service.js';
+import { createTestDatabase } from '../support/database.js';
+
+/** A clock that tests turn. */
+export class TestClock implements Clock {
+  offsetMs = 0;
+  now(): Date {
+    return new Date(systemClock.now().getTime() + this.offsetMs);
+  }
+}
+
+export interface World {
+  readonly db: Db;
+  readonly clock: TestClock;
+  readonly agreements: AgreementService;
+  /** Removes the database. */
+  close(): Promise<void>;
+}
+
+/** A database of its own with the agreement service; endpoints are bare rows. */
+export async function makeWorld(): Promise<World> {
+  const database = await createTestDatabase();
+  const db = await openDb({ databaseUrl: database.databaseUrl, masterKey: database.masterKey, entities: ENTITIES });
+  const clock = new TestClock();
+  const keys = new KeyRing(database.masterKey);
+  const endpoints = {
+    findTask: async (tx: { query<T>(text: string, values: unknown[]): Promise<T> }, id: string) => {
+      const rows = await tx.query<{ signature: { task: 'binary' } }[]>(`select signature from endpoint where id = $1`, [id]);
+      return rows[0]?.signature.task ?? null;
+    },
+  };
+  const close = async () => {
+    await db.close();
+    await database.drop();
+  };
+  return { db, clock, agreements: new AgreementService({ db, clock, keys, endpoints }), close };
+}
+
+export function scopeOf(tenantId: string, permissions = Object.keys(PERMISSIONS) as Permission[]): Scope {
+  return makeScope({
+    tenantId,
+    actor: { kind: 'MEMBER', id: newId('account') },
+    permissions: new Set(permissions),
+    requestId: newId('request'),
+    signal: new AbortController().signal,
+  });
+}
+
+export async function makeTenant(db: Db, name: string): Promise<Scope> {
+  const id = newId('tenant');
+  await inPlatform(db, (tx) => tx.query(`insert into tenant (id, name) values ($1, $2)`, [id, name]));
+  return scopeOf(id);
+}
+
+export async function makeEndpoint(db: Db, scope: Scope, task = 'binary'): Promise<string> {
+  const id = newId('endpoint');
+  await inTenant(db, scope, (tx) =>
+    tx.query(
+      `insert into endpoint (id, tenant_id, name, model_version_id, signature, created_at, routed_at) values ($1, $2, $1, $3, $4, now(), now())`,
+      [id, scope.tenantId, newId('modelVersion'), JSON.stringify({ task, classes: ['no', 'yes'], inputs: [] })],
+    ),
+  );
+  return id;
+}
+
+export function termsFor(change: Partial<Terms> = {}): Terms {
+  const now = Date.now();
+  return {
+    purposes: ['CREDIT'],
+    period: { from: new Date(now - 60_000).toISOString(), until: new Date(now + 86_400_000).toISOString() },
+    rowsPerDay: 1000,
+    rowsInTotal: 5000,
+    disclosure: { kind: 'SCORES', digits: 2 },
+    ...change,
+  };
+}
+
+export async function codeOf(promise: Promise<unknown>): Promise<string | undefined> {
+  return promise.then(
+    () => undefined,
+    (error: unknown) => (error as { code?: string }).code ?? String(error),
+  );
+}
