@@ -114,12 +114,17 @@ export function randomModel(seed: number, shape: ModelShape, rowCount = 400): Ra
   const outputs = link === 'sigmoid' ? 1 : count;
   const model =
     shape.family === 'linear'
-      ? linearModel(rng, inputs, outputs, link, shape.scale ?? 0.3)
-      : treeModel(rng, inputs, outputs, link, shape);
+      ? linearModel(rng, inputs, { ...shape, outputs, link })
+      : treeModel(rng, inputs, { ...shape, outputs, link });
   return { table, fitted: { model, task: shape.task, classes, threshold: rng(), target: 'ziel', inputs } };
 }
 
-function linearModel(rng: Random, inputs: readonly InputColumn[], outputs: number, link: Link, scale: number): Model {
+interface Wanted extends ModelShape {
+  readonly outputs: number;
+  readonly link: Link;
+}
+
+function linearModel(rng: Random, inputs: readonly InputColumn[], { outputs, link, scale = 0.3 }: Wanted): Model {
   const features = inputs.flatMap((input): Feature[] => {
     const column = input.name;
     if (input.kind !== 'category')
@@ -145,7 +150,7 @@ function linearModel(rng: Random, inputs: readonly InputColumn[], outputs: numbe
   };
 }
 
-function treeModel(rng: Random, inputs: readonly InputColumn[], outputs: number, link: Link, shape: ModelShape): Model {
+function treeModel(rng: Random, inputs: readonly InputColumn[], { outputs, link, ...shape }: Wanted): Model {
   const features = inputs.map((input): Feature => {
     const column = input.name;
     if (input.kind === 'category') return { kind: 'code', column, categories: input.categories! };
@@ -160,7 +165,7 @@ function treeModel(rng: Random, inputs: readonly InputColumn[], outputs: number,
     return shares ? values.map((value) => value / sum) : values;
   };
   const trees = Array.from({ length: shape.trees ?? 12 }, () =>
-    randomTree(rng, features, below(rng, (shape.depth ?? 6) + 1), width, leaf),
+    randomTree(rng, features, below(rng, (shape.depth ?? 6) + 1), leaf),
   );
   return {
     family: 'trees',
@@ -173,13 +178,7 @@ function treeModel(rng: Random, inputs: readonly InputColumn[], outputs: number,
   };
 }
 
-function randomTree(
-  rng: Random,
-  features: readonly Feature[],
-  depth: number,
-  width: number,
-  leaf: () => number[],
-): Tree {
+function randomTree(rng: Random, features: readonly Feature[], depth: number, leaf: () => number[]): Tree {
   const nodes: {
     feature: number;
     threshold: number;
@@ -215,7 +214,7 @@ function randomTree(
       codes,
       left: 0,
       right: 0,
-      value: Array.from({ length: width }, () => 0),
+      value: leaf().fill(0),
     });
     nodes[at]!.left = grow(level - 1);
     nodes[at]!.right = grow(level - 1);

@@ -48,25 +48,28 @@ function repeatForRows(graph: GraphBuilder, { inputs }: FittedModel, raw: string
 function exportAnswer(graph: GraphBuilder, { model, task, classes, threshold }: FittedModel, raw: string): void {
   if (classes === null) {
     const flat = graph.node('Reshape', [raw, graph.constant(BigInt64Array.of(-1n))]);
-    graph.output(graph.cast(flat, DataType.float, 'value'), DataType.float, ['N']);
+    graph.cast(flat, DataType.float, 'value');
+    graph.output('value', DataType.float, ['N']);
     return;
   }
-  const scores = graph.output(
-    graph.cast(exportLink(graph, model.link, raw), DataType.float, 'scores'),
-    DataType.float,
-    ['N', classes.length],
-  );
-  const names = graph.constant(classes);
-  graph.output(graph.node('Identity', [names], {}, 'classes'), DataType.string, [classes.length]);
-  let chosen: string;
-  if (task === 'binary') {
-    const positive = graph.node('Gather', [scores, graph.constant(BigInt64Array.of(1n), [])], { axis: { int: 1 } });
-    const reached = graph.node('GreaterOrEqual', [graph.cast(positive, DataType.double), graph.scalar(threshold)]);
-    chosen = graph.cast(reached, DataType.int64);
-  } else {
-    chosen = graph.node('ArgMax', [scores], { axis: { int: 1 }, keepdims: { int: 0 } });
-  }
-  graph.output(graph.node('Gather', [names, chosen], { axis: { int: 0 } }, 'label'), DataType.string, ['N']);
+  const scores = graph.cast(exportLink(graph, model.link, raw), DataType.float, 'scores');
+  graph.constant(classes, [classes.length], 'classes');
+  graph.node('Gather', ['classes', exportChoice(graph, scores, { task, threshold })], { axis: { int: 0 } }, 'label');
+  graph.output('label', DataType.string, ['N']);
+  graph.output('scores', DataType.float, ['N', classes.length]);
+  graph.output('classes', DataType.string, [classes.length]);
+}
+
+/** Index of the class, int64 [N]. */
+function exportChoice(
+  graph: GraphBuilder,
+  scores: string,
+  { task, threshold }: Pick<FittedModel, 'task' | 'threshold'>,
+): string {
+  if (task !== 'binary') return graph.node('ArgMax', [scores], { axis: { int: 1 }, keepdims: { int: 0 } });
+  const positive = graph.node('Gather', [scores, graph.constant(BigInt64Array.of(1n), [])], { axis: { int: 1 } });
+  const reached = graph.node('GreaterOrEqual', [graph.cast(positive, DataType.double), graph.scalar(threshold)]);
+  return graph.cast(reached, DataType.int64);
 }
 
 function exportLink(graph: GraphBuilder, link: FittedModel['model']['link'], raw: string): string {

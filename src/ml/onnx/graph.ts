@@ -49,19 +49,18 @@ export class GraphBuilder {
   private readonly values = new ProtoWriter();
   private count = 0;
 
-  input(name: string, type: DataTypeCode, dims: readonly Dimension[]): string {
+  input(name: string, type: DataTypeCode, dims: readonly Dimension[]): void {
     this.values.message(11, (value) => writeValue(value, name, type, dims));
-    return name;
   }
 
-  output(name: string, type: DataTypeCode, dims: readonly Dimension[]): string {
+  /** Declares a value as an answer. */
+  output(name: string, type: DataTypeCode, dims: readonly Dimension[]): void {
     this.values.message(12, (value) => writeValue(value, name, type, dims));
-    return name;
   }
 
   /** A constant, kept in the file. */
-  constant(data: TensorValue['data'], dims: readonly number[] = [data.length]): string {
-    const name = `step:${this.count++}`;
+  constant(data: TensorValue['data'], dims: readonly number[] = [data.length], output?: string): string {
+    const name = output ?? `step:${this.count++}`;
     this.initializers.message(5, (tensor) => writeTensor(tensor, { data, dims }, name));
     return name;
   }

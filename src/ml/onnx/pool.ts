@@ -81,9 +81,11 @@ export class SessionPool {
     return entry;
   }
 
+  /** From the oldest on, all but the latest, until the budget holds. */
   private shrink(): void {
+    let left = this.entries.size;
     for (const [digest, entry] of this.entries) {
-      if (this.bytes <= this.budgetBytes || this.entries.size === 1) return;
+      if (this.bytes <= this.budgetBytes || --left === 0) return;
       if (entry.leases === 0) this.evict(digest, entry);
     }
   }

@@ -22,7 +22,7 @@ const schema = z.object({
   ),
 });
 
-export type Signature = Readonly<Omit<z.infer<typeof schema>, 'format'>>;
+export type Signature = Readonly<z.infer<typeof schema>>;
 
 export function writeSignature({ task, target, classes, threshold, inputs }: FittedModel): string {
   const columns = inputs.map(({ name, kind, categories }) => ({ name, kind, categories }));
@@ -49,6 +49,5 @@ export function readMetadata(onnx: Uint8Array): Map<string, string> {
 export function readSignature(onnx: Uint8Array): Signature {
   const text = readMetadata(onnx).get(SIGNATURE_KEY);
   if (text === undefined) throw new Error('The file carries no signature: it is not a model of ours.');
-  const { format: _, ...signature } = schema.parse(JSON.parse(text));
-  return signature;
+  return schema.parse(JSON.parse(text));
 }
