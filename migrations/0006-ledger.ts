@@ -128,7 +128,8 @@ const FLUSH = `
           metered := metered || current_agreement; metered_today := metered_today || used_today; metered_total := metered_total || used_total;
         end if;
         current_agreement := request.agreement_id;
-        used_today := case when request.day = today then request.rows_today else 0 end;
+        -- A clock set back must not open a day again.
+        used_today := case when request.day >= today then request.rows_today else 0 end;
         used_total := request.rows_total;
       end if;
       if verdict[request.i] is distinct from 'AGREEMENT_NOT_IN_FORCE' or why[request.i] is distinct from 'MISSING' or not request.matches then
@@ -149,9 +150,9 @@ const FLUSH = `
     if current_agreement is not null then
       metered := metered || current_agreement; metered_today := metered_today || used_today; metered_total := metered_total || used_total;
     end if;
-    update agreement_meter m set day = today, rows_today = u.today, rows_total = u.total
-      from unnest(metered, metered_today, metered_total) u(agreement, today, total)
-      where m.agreement_id = u.agreement and (m.rows_total <> u.total or m.day <> today);
+    update agreement_meter m set day = greatest(m.day, today), rows_today = u.used_of_day, rows_total = u.used
+      from unnest(metered, metered_today, metered_total) u(agreement, used_of_day, used)
+      where m.agreement_id = u.agreement and m.rows_total <> u.used;
 
     update audit_log set next_index = next_index + n returning next_index - n into first;
     return query

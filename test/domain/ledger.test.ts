@@ -1,0 +1,221 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { inTenant } from '../../src/platform/db.js';
+import { newId } from '../../src/platform/ids.js';
+import type { Scope } from '../../src/platform/scope.js';
+import { type Entry, LedgerService } from '../../src/domain/metering/ledger.service.js';
+import { UsageService } from '../../src/domain/metering/usage.service.js';
+import type { Terms } from '../../src/domain/agreements/agreement.service.js';
+import { codeOf, makeEndpoint, makeTenant, makeWorld, termsFor, type World } from './agreement-support.js';
+
+let world: World;
+let ledger: LedgerService;
+let usage: UsageService;
+let provider: Scope;
+let consumer: Scope;
+let endpointId: string;
+
+beforeAll(async () => {
+  world = await makeWorld();
+  ledger = new LedgerService(world.db.ledger);
+  usage = new UsageService(world);
+  provider = await makeTenant(world.db, 'Provider');
+  consumer = await makeTenant(world.db, 'Consumer');
+  endpointId = await makeEndpoint(world.db, provider);
+});
+afterAll(async () => {
+  await ledger.close();
+  await world.close();
+});
+
+async function agree(change: Partial<Terms> = {}): Promise<string> {
+  const terms = termsFor(change);
+  const { id } = await world.agreements.offer(provider, { endpointId, consumerTenantId: consumer.tenantId, terms });
+  await world.agreements.sign(provider, id);
+  await world.agreements.sign(consumer, id);
+  return id;
+}
+
+function entry(agreementId: string | null, rowCount: number, change: Partial<Entry> = {}): Entry {
+  return {
+    predictionId: newId('prediction'),
+    providerTenantId: provider.tenantId,
+    endpointId,
+    agreementId,
+    modelVersionId: newId('modelVersion'),
+    purpose: 'CREDIT',
+    rowCount,
+    refusal: null,
+    commitments: { outputDigest: 'd' },
+    ...change,
+  };
+}
+
+const ask = (agreementId: string | null, rowCount: number, change: Partial<Entry> = {}) =>
+  ledger.record(consumer, entry(agreementId, rowCount, change));
+
+async function counters(agreementId: string) {
+  const [row] = await inTenant(world.db, provider, (tx) =>
+    tx.query<{ today: number; total: number; used: number }[]>(
+      `select rows_today as today, rows_total as total, (select coalesce(sum(row_count), 0)::bigint from audit_entry e
+         where e.agreement_id = m.agreement_id and refusal_code is null) as used from agreement_meter m where agreement_id = $1`,
+      [agreementId],
+    ),
+  );
+  return row!;
+}
+
+describe('the ledger', () => {
+  it('admits 200 concurrent callers up to the limit, none more, none refused wrongly', async () => {
+    const id = await agree({ rowsPerDay: 500, rowsInTotal: null });
+    const sizes = Array.from({ length: 200 }, (_, i) => 1 + ((i * 7) % 9));
+    const posted = await Promise.all(sizes.map((rows) => ask(id, rows)));
+    // In the order of arrival, each whole or not at all: exactly what a sequential reading of the requests gives.
+    let used = 0;
+    const expected = sizes.map((rows) => used + rows <= 500 && ((used += rows), true));
+    expect(posted.map((p) => p.refusal === null)).toEqual(expected);
+    expect(new Set(posted.map((p) => p.refusal))).toEqual(new Set([null, 'QUOTA_DAY_EXCEEDED']));
+    expect(used).toBe(500);
+    expect(await counters(id)).toEqual({ today: used, total: used, used });
+  });
+
+  it('holds the total before the day, so that nobody waits for a day that will not help', async () => {
+    const id = await agree({ rowsPerDay: 10, rowsInTotal: 10 });
+    expect((await ask(id, 11)).refusal).toBe('QUOTA_TOTAL_EXCEEDED');
+    expect(await ask(id, 10)).toMatchObject({ refusal: null });
+    expect(await ask(id, 1)).toMatchObject({ refusal: 'QUOTA_TOTAL_EXCEEDED', detail: '0' });
+  });
+
+  it('counts a new UTC day anew, and the total on', async () => {
+    const id = await agree({ rowsPerDay: 10, rowsInTotal: 15 });
+    await ask(id, 10);
+    expect((await ask(id, 1)).refusal).toBe('QUOTA_DAY_EXCEEDED');
+    await world.db.ledger.query(`update agreement_meter set day = day - 1 where agreement_id = $1`, [id]);
+    expect(await ask(id, 6)).toMatchObject({ refusal: 'QUOTA_TOTAL_EXCEEDED', detail: '5' });
+    expect((await ask(id, 5)).refusal).toBeNull();
+  });
+
+  it('keeps many agreements apart in one flush, with indices that have no gap', async () => {
+    const ids = await Promise.all([agree({ rowsInTotal: 3 }), agree({ rowsInTotal: 5 }), agree({ rowsInTotal: null })]);
+    const posted = await Promise.all(Array.from({ length: 30 }, (_, i) => ask(ids[i % 3]!, 1)));
+    const admitted = ids.map((_, k) => posted.filter((p, i) => i % 3 === k && p.refusal === null).length);
+    expect(admitted).toEqual([3, 5, 10]);
+    const { rows } = await world.db.ledger.query<{ n: number; top: number; next: number }>(
+      `select count(*) as n, max(log_index) as top, (select next_index from audit_log) as next from audit_entry`,
+    );
+    expect(rows[0]!.n).toBe(rows[0]!.top + 1);
+    expect(rows[0]!.next).toBe(rows[0]!.n);
+    expect(new Set(posted.map((p) => p.logIndex)).size).toBe(30);
+  });
+
+  it('two writers do not deadlock nor overdraw', async () => {
+    const ids = await Promise.all(Array.from({ length: 6 }, () => agree({ rowsInTotal: 50 })));
+    const second = new LedgerService(world.db.ledger);
+    const posted = await Promise.all(
+      Array.from({ length: 600 }, (_, i) => (i % 2 ? ledger : second).record(consumer, entry(ids[(i * 5) % 6]!, 1))),
+    );
+    await second.close();
+    expect(posted.filter((p) => p.refusal === null)).toHaveLength(300);
+    for (const id of ids) expect(await counters(id)).toEqual({ today: 50, total: 50, used: 50 });
+  });
+
+  it('refuses at once after a suspension, and again admits after the resumption', async () => {
+    const id = await agree();
+    const before = Promise.all(Array.from({ length: 50 }, () => ask(id, 1)));
+    const suspended = world.agreements.suspend(provider, id);
+    await suspended;
+    await before;
+    expect(await ask(id, 1)).toMatchObject({ refusal: 'AGREEMENT_NOT_IN_FORCE', detail: 'SUSPENDED' });
+    await world.agreements.resume(provider, id);
+    expect((await ask(id, 1)).refusal).toBeNull();
+    await world.agreements.terminate(consumer, id);
+    expect(await ask(id, 1)).toMatchObject({ refusal: 'AGREEMENT_NOT_IN_FORCE', detail: 'TERMINATED' });
+  });
+
+  it('holds the period by the database’s time', async () => {
+    const soon = (ms: number) => new Date(Date.now() + ms).toISOString();
+    const early = await agree({ period: { from: soon(60_000), until: soon(120_000) } });
+    expect(await ask(early, 1)).toMatchObject({ refusal: 'AGREEMENT_NOT_IN_FORCE', detail: 'NOT_YET' });
+    const short = await agree({ period: { from: soon(-1000), until: soon(700) } });
+    expect((await ask(short, 1)).refusal).toBeNull();
+    await delay(800);
+    expect(await ask(short, 1)).toMatchObject({ refusal: 'AGREEMENT_NOT_IN_FORCE', detail: 'EXPIRED' });
+  });
+
+  it('is not fooled by an agreement of others, of another endpoint, or of nobody', async () => {
+    const id = await agree();
+    const other = await makeEndpoint(world.db, provider);
+    expect((await ask(id, 1, { endpointId: other })).refusal).toBe('AGREEMENT_NOT_IN_FORCE');
+    const stranger = await makeTenant(world.db, 'Stranger');
+    expect((await ledger.record(stranger, entry(id, 1))).refusal).toBe('AGREEMENT_NOT_IN_FORCE');
+    expect((await ask(newId('agreement'), 1)).refusal).toBe('AGREEMENT_NOT_IN_FORCE');
+    const { id: unsigned } = await world.agreements.offer(provider, { endpointId, consumerTenantId: consumer.tenantId, terms: termsFor() });
+    expect(await ask(unsigned, 1)).toMatchObject({ refusal: 'AGREEMENT_NOT_IN_FORCE', detail: 'OFFERED' });
+  });
+
+  it('refuses a key revoked in flight, and an unknown one', async () => {
+    const id = await agree();
+    const [application, key] = [newId('application'), newId('apiKey')];
+    await inTenant(world.db, consumer, async (tx) => {
+      await tx.query(`insert into application values ($1, $2, 'a', now())`, [application, consumer.tenantId]);
+      await tx.query(
+        `insert into api_key values ($1, $2, $3, 'k', $4, 'h', '{prediction:create}', now(), now() + interval '1 hour', null)`,
+        [key, consumer.tenantId, application, createHash('sha256').update(key).digest()],
+      );
+    });
+    const by = (keyId: string): Scope => ({ ...consumer, actor: { kind: 'APPLICATION', id: application, keyId } });
+    expect((await ledger.record(by(key), entry(id, 1))).refusal).toBeNull();
+    expect((await ledger.record(by(newId('apiKey')), entry(id, 1))).refusal).toBe('UNAUTHENTICATED');
+    await inTenant(world.db, consumer, (tx) => tx.query(`update api_key set revoked_at = now() where id = $1`, [key]));
+    expect((await ledger.record(by(key), entry(id, 1))).refusal).toBe('UNAUTHENTICATED');
+    expect((await counters(id)).used).toBe(1);
+  });
+
+  it('records refusals without charging, and leaves that anyone with the entry can verify', async () => {
+    const id = await agree();
+    await ask(id, 7, { refusal: 'PURPOSE_NOT_ALLOWED', purpose: 'a "code":null trap\\' });
+    const answered = await ask(id, 2);
+    expect((await counters(id)).used).toBe(2);
+    const entries = await inTenant(world.db, provider, (tx) =>
+      tx.query<{ log_index: number; content: string; salt: Buffer; leaf_hash: Buffer; at: Date; kind: string; subject_id: string }[]>(
+        `select * from audit_entry where agreement_id = $1 order by log_index`,
+        [id],
+      ),
+    );
+    for (const e of entries) {
+      const content = JSON.parse(e.content) as Record<string, unknown>;
+      expect(content).toMatchObject({ kind: e.kind, at: e.at.toISOString(), subjectId: e.subject_id, tenantId: consumer.tenantId });
+      const hash = createHash('sha256').update(Buffer.of(0)).update(e.salt).update(e.content, 'utf8').digest();
+      expect(hash.equals(e.leaf_hash)).toBe(true);
+    }
+    expect(JSON.parse(entries[0]!.content)).toMatchObject({ detail: { code: 'PURPOSE_NOT_ALLOWED', purpose: 'a "code":null trap\\' } });
+    expect(entries[1]!.leaf_hash.equals(answered.leafHash)).toBe(true);
+    expect(entries[1]!.log_index).toBe(answered.logIndex);
+  });
+
+  it('gives both parties the same figures, and strangers none', async () => {
+    const id = await agree({ rowsPerDay: 10 });
+    await Promise.all([ask(id, 4), ask(id, 6), ask(id, 1), ask(id, 3, { refusal: 'INPUT_INVALID' })]);
+    const [ours, theirs] = await Promise.all([provider, consumer].map((scope) => usage.read(scope, id, { until: new Date(Date.now() + 1000) })));
+    expect({ ...ours, from: 0, until: 0 }).toEqual({ ...theirs, from: 0, until: 0 });
+    expect(ours).toMatchObject({ requests: 2, rows: 10, refusals: [{ code: 'INPUT_INVALID', requests: 1 }, { code: 'QUOTA_DAY_EXCEEDED', requests: 1 }] });
+    expect(await usage.allowance(provider, id)).toEqual({ rowsToday: 10, rowsTotal: 10, rowsLeftToday: 0, rowsLeftInTotal: 4990 });
+    const stranger = await makeTenant(world.db, 'Stranger');
+    expect(await codeOf(usage.read(stranger, id, {}))).toBe('NOT_FOUND');
+    expect(await codeOf(usage.allowance(stranger, id))).toBe('NOT_FOUND');
+  });
+
+  it('records a tenant’s own use in the same way', async () => {
+    expect(await ledger.record(provider, entry(null, 3))).toMatchObject({ refusal: null });
+  });
+});
+
+describe('the app’s role', () => {
+  it('can neither flush nor write entries', async () => {
+    const attempt = (text: string) => codeOf(inTenant(world.db, provider, (tx) => tx.query(text)));
+    expect(await attempt(`select ledger_flush('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')`)).toBe('42501');
+    expect(await attempt(`insert into audit_entry select * from audit_entry limit 1`)).toBe('42501');
+    expect(await attempt(`update audit_entry set row_count = 0`)).toBe('42501');
+  });
+});
