@@ -103,7 +103,8 @@ function masterKeyFile(home: string): Buffer {
   const file = join(home, 'master.key');
   try {
     if (!existsSync(file)) {
-      mkdirSync(home, { recursive: true });
+      // Not recursive: on a path below /proc Node's recursive mkdir never returns.
+      if (!existsSync(home)) mkdirSync(home);
       writeFileSync(file, randomBytes(32).toString('hex') + '\n', { mode: 0o600, flag: 'wx' });
     }
   } catch (error) {
