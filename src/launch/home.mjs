@@ -1,6 +1,6 @@
 // @ts-check
-import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, statfsSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, statfsSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { takeLock } from './lock.mjs';
 import { codeOf, diskFull, explain, Stop } from './stop.mjs';
 
@@ -30,7 +30,7 @@ export function homePath(projectRoot) {
  */
 export async function openHome(path) {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeFolder(path);
     // Started by root, PostgreSQL runs as another user: it may pass through, not look; each entry inside is closed by itself.
     if (process.getuid?.() === 0) chmodSync(path, statSync(path).mode | 0o011);
     const lock = await takeLock(path, 'home');
@@ -47,6 +47,16 @@ export async function openHome(path) {
   } catch (error) {
     throw explain(error, path);
   }
+}
+
+/**
+ * Not `recursive`: below /proc Node's never returns and takes all memory.
+ * @param {string} path
+ */
+function makeFolder(path) {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  mkdirSync(path, { mode: 0o700 });
 }
 
 /** @param {string} path */

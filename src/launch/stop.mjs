@@ -23,6 +23,7 @@ export const USE_EXTERNAL = 'Set DATABASE_URL to a PostgreSQL 15 or later of you
  */
 export function explain(error, path) {
   switch (codeOf(error)) {
+    case 'ENOENT':
     case 'EROFS':
     case 'EACCES':
     case 'EPERM':
