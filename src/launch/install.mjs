@@ -1,5 +1,5 @@
 // @ts-check
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { waitForLock } from './lock.mjs';
 import { readIfThere } from './home.mjs';
@@ -98,18 +98,21 @@ async function install(root, say) {
 /** @param {string} root */
 function topLevelCount(root) {
   const paths = Object.entries(readPackages(join(root, 'package-lock.json')));
-  return paths.filter(([path, { optional }]) => !optional && path.split('node_modules/').length === 2).length;
+  return paths.filter(([path, { optional }]) => !optional && isTopLevel(path)).length;
 }
 
-/** @param {string} root */
+/**
+ * Those whose files are there: npm makes all the directories first.
+ * @param {string} root
+ */
 function countInstalled(root) {
-  const modules = join(root, 'node_modules');
-  if (!existsSync(modules)) return 0;
-  return readdirSync(modules)
-    .filter((name) => !name.startsWith('.'))
-    .map((name) => (name.startsWith('@') ? readdirSync(join(modules, name)).length : 1))
-    .reduce((sum, count) => sum + count, 0);
+  return Object.keys(readPackages(join(root, 'package-lock.json'))).filter(
+    (path) => isTopLevel(path) && existsSync(join(root, path, 'package.json')),
+  ).length;
 }
+
+/** @param {string} path */
+const isTopLevel = (path) => path.split('node_modules/').length === 2;
 
 /**
  * @param {string} root
