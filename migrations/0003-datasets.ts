@@ -89,7 +89,7 @@ export class Datasets0000000000003 implements MigrationInterface {
         foreign key (tenant_id, upload_id) references upload (tenant_id, id),
         foreign key (tenant_id, job_id) references job (tenant_id, id),
         foreign key (tenant_id, blob_id) references blob (tenant_id, id),
-        check (ready_at is null or (format is not null and row_count is not null and rejected_count is not null
+        check (ready_at is null or deleted_at is not null or (format is not null and row_count is not null and rejected_count is not null
           and rejects is not null and digest is not null and columns is not null and profile is not null and blob_id is not null))
       );
       create index dataset_version_by_upload on dataset_version (tenant_id, upload_id);

@@ -5,6 +5,13 @@ import {
   TenantSigningKeyRow,
 } from './domain/agreements/agreement.entity.js';
 import { AuditEntryRow } from './domain/audit/audit.entity.js';
+import { AuditService } from './domain/audit/audit.service.js';
+import { DatasetRow, UploadRow } from './domain/datasets/dataset.entity.js';
+import { DatasetService } from './domain/datasets/dataset.service.js';
+import { SplitService } from './domain/datasets/split.service.js';
+import { UploadService } from './domain/datasets/upload.service.js';
+import { ModelAliasRow, ModelRow, ModelVersionRow } from './domain/models/model.entity.js';
+import { ModelService } from './domain/models/model.service.js';
 import { AccountService } from './domain/tenants/account.service.js';
 import { ApplicationService } from './domain/tenants/application.service.js';
 import { CredentialService } from './domain/tenants/credential.service.js';
@@ -18,9 +25,13 @@ import {
   TenantRow,
 } from './domain/tenants/tenant.entity.js';
 import { TenantService } from './domain/tenants/tenant.service.js';
+import { BlobStore } from './platform/blobs.js';
+import { TrainingRow } from './domain/training/training.entity.js';
+import { TrainingService } from './domain/training/training.service.js';
 import { type Clock, systemClock } from './platform/clock.js';
 import { type Db, openDb } from './platform/db.js';
 import { type Events, makeEvents } from './platform/events.js';
+import { KeyRing } from './platform/keys.js';
 import { type Listener, openListener } from './platform/listen.js';
 import { type Logger, makeLog } from './platform/log.js';
 
@@ -34,9 +45,15 @@ export const ENTITIES = [
   InvitationRow,
   ApplicationRow,
   ApiKeyRow,
+  UploadRow,
+  DatasetRow,
   AgreementRow,
   AgreementSignatureRow,
   TenantSigningKeyRow,
+  ModelRow,
+  ModelVersionRow,
+  ModelAliasRow,
+  TrainingRow,
 ];
 
 /** Everything that both processes stand on; made once per process, no GraphQL in it. */
@@ -47,10 +64,17 @@ export interface App {
   readonly db: Db;
   readonly listener: Listener;
   readonly events: Events;
+  readonly audit: AuditService;
   readonly accounts: AccountService;
   readonly credentials: CredentialService;
   readonly tenants: TenantService;
   readonly applications: ApplicationService;
+  readonly blobs: BlobStore;
+  readonly uploads: UploadService;
+  readonly datasets: DatasetService;
+  readonly splits: SplitService;
+  readonly models: ModelService;
+  readonly trainings: TrainingService;
   close(): Promise<void>;
 }
 
@@ -59,6 +83,10 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
   const log = makeLog(config.logLevel, name);
   const db = await openDb({ databaseUrl: config.databaseUrl, masterKey: config.masterKey, entities: ENTITIES });
   const listener = openListener(db.listenUrl);
+  const blobs = new BlobStore(config.home, new KeyRing(config.masterKey));
+  const datasets = new DatasetService(db, clock, blobs);
+  const splits = new SplitService(db, clock, blobs, datasets);
+  const models = new ModelService(db, clock, blobs);
   return {
     config,
     clock,
@@ -66,10 +94,17 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
     db,
     listener,
     events: makeEvents(listener),
+    audit: new AuditService(db),
     accounts: new AccountService(db, clock),
     credentials: new CredentialService(db, clock),
     tenants: new TenantService(db, clock),
     applications: new ApplicationService(db, clock),
+    blobs,
+    uploads: new UploadService(db, clock, blobs, config),
+    datasets,
+    splits,
+    models,
+    trainings: new TrainingService(db, clock, models, splits),
     close: async () => {
       await listener.close();
       await db.close();

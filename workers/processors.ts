@@ -1,10 +1,13 @@
+import { ingest, ingestEnding } from './ingest.js';
 import type { Endings, Processors } from './processor.js';
+import { split } from './split.js';
+import { train, trainEnding } from './train.js';
 
 /** Every job and who does it. */
 export const PROCESSORS: Processors = {
-  ingest: () => Promise.reject(new Error('not yet')),
-  split: () => Promise.reject(new Error('not yet')),
-  train: () => Promise.reject(new Error('not yet')),
+  ingest,
+  split,
+  train,
 };
 
-export const ENDINGS: Endings = {};
+export const ENDINGS: Endings = { ingest: ingestEnding, train: trainEnding };

@@ -122,15 +122,15 @@ function decodeTexts(file: ArrayBuffer, base: number, texts: NonNullable<HeaderC
  */
 export async function loadTable(blob: SealedBlob, names?: readonly string[]): Promise<StoredTable> {
   const table = decodeTable(await unsealWhole(blob), names);
+  maskRare(table);
+  return table;
+}
+
+/** Codes every rare value as missing, in place. Before that, only a split may see the table: it tells rare values apart. */
+export function maskRare(table: StoredTable): void {
   for (const column of table.columns) {
     if (column.kind !== 'category') continue;
     const { codes, categories } = column;
     for (let row = 0; row < codes.length; row++) if (codes[row]! >= categories.length) codes[row] = -1;
   }
-  return table;
-}
-
-/** The table with every value of category columns told apart, for splits by group or class; never for training. */
-export async function loadForSplit(blob: SealedBlob, names: readonly string[]): Promise<StoredTable> {
-  return decodeTable(await unsealWhole(blob), names);
 }

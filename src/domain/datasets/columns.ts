@@ -21,7 +21,7 @@ export interface FinishedColumn {
 
 /** Columns as read -> stored arrays, schema, profile, digest (SHA-256, hex: the same for the same table in any format). */
 export function finishTable(raw: RawTable): { columns: FinishedColumn[]; digest: string } {
-  const columns = raw.columns.map((column) => finishColumn(datesIn(column)));
+  const columns = raw.columns.map((column) => finishColumn(typed(column)));
   const digest = createHash('sha256').update(`concordat table 1\n${raw.rowCount}\n${columns.length}\n`);
   for (const { hash } of columns) digest.update(hash);
   return { columns, digest: digest.digest('hex') };
@@ -48,9 +48,18 @@ function finishNumbers({ name, type, values, nonFinite }: Exclude<RawColumn, { t
   const held = values.length - missing;
   return {
     stored: { name, kind: KINDS[type], values },
-    schema: { name, type, role: numberRole(name, type, { held, whole, distinct: told.distinct }), whole, categories: [] },
+    schema: {
+      name,
+      type,
+      role: numberRole(name, type, { held, whole, distinct: told.distinct }),
+      whole,
+      categories: [],
+    },
     profile: { name, missing, nonFinite, ...told },
-    hash: createHash('sha256').update(JSON.stringify([name, type])).update(bytesOf(values)).digest(),
+    hash: createHash('sha256')
+      .update(JSON.stringify([name, type]))
+      .update(bytesOf(values))
+      .digest(),
   };
 }
 
@@ -136,17 +145,30 @@ export function isoDate(text: string): number | null {
   return utc - (zone?.[1] === '-' ? -offset : offset) * 60_000;
 }
 
-/** A column of nothing but dates in text is a column of dates. */
-function datesIn(raw: RawColumn): RawColumn {
+/** Text that is nothing but dates is a column of dates, nothing but true and false one of booleans: by its dictionary, not row by row. */
+function typed(raw: RawColumn): RawColumn {
   if (raw.type !== 'CATEGORY' || raw.dictionary.length === 0) return raw;
-  const times: number[] = [];
-  for (const text of raw.dictionary) {
-    const time = isoDate(text);
-    if (time === null) return raw;
-    times.push(time);
+  for (const [type, parse] of [
+    ['BOOLEAN', booleanOf],
+    ['DATE', isoDate],
+  ] as const) {
+    const values: number[] = [];
+    for (const text of raw.dictionary) {
+      const value = parse(text);
+      if (value === null) break;
+      values.push(value);
+    }
+    if (values.length === raw.dictionary.length) {
+      const column = Float64Array.from(raw.codes, (code) => (code < 0 ? NaN : values[code]!));
+      return { name: raw.name, type, values: column, nonFinite: 0 };
+    }
   }
-  const values = Float64Array.from(raw.codes, (code) => (code < 0 ? NaN : times[code]!));
-  return { name: raw.name, type: 'DATE', values, nonFinite: 0 };
+  return raw;
+}
+
+function booleanOf(text: string): number | null {
+  const word = text.length <= 5 ? text.toLowerCase() : '';
+  return word === 'true' ? 1 : word === 'false' ? 0 : null;
 }
 
 function bytesOf(array: Float64Array | Int32Array): Uint8Array {

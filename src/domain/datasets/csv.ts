@@ -5,8 +5,8 @@ import { LIMITS, type RawColumn, type RawTable, type Reject, type RejectReason }
 
 const DELIMITERS = [',', ';', '\t', '|'] as const;
 const HEAD_RECORDS = 50;
-/** Columns of one query: the file is read again for the next ones, which costs less than planning thousands of expressions. */
-const COLUMNS_AT_ONCE = 256;
+/** Columns of one query, as every node of every expression takes 32 KiB a thread; the file is read again for the next ones. */
+const COLUMNS_AT_ONCE = 128;
 
 const MISSING = ['', 'NA', 'N/A', 'n/a', '#N/A', '<NA>', 'NULL', 'null', 'NaN', 'nan'];
 
@@ -62,7 +62,10 @@ function sniffDelimiter(body: string, firstLine: string, whole: boolean): string
 /** RFC 4180 records; the last one only if it is complete. */
 function parseRecords(text: string, delimiter: string, most: number, whole: boolean): string[][] {
   const records: string[][] = [];
-  const cell = new RegExp(`(?:"((?:[^"]|"")*)"|([^${delimiter}\\r\\n]*))(${delimiter === '|' ? '\\|' : delimiter}|\\r?\\n|\\r|$)`, 'y');
+  const cell = new RegExp(
+    `(?:"((?:[^"]|"")*)"|([^${delimiter}\\r\\n]*))(${delimiter === '|' ? '\\|' : delimiter}|\\r?\\n|\\r|$)`,
+    'y',
+  );
   let record: string[] = [];
   while (records.length < most && cell.lastIndex < text.length) {
     const match = cell.exec(text);
@@ -81,7 +84,8 @@ function parseRecords(text: string, delimiter: string, most: number, whole: bool
   return records;
 }
 
-const LOOKS_LIKE_VALUE = /^(?:[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?|\d{4}-\d\d-\d\d(?:[T ].*)?|true|false|NA|NaN|NULL|null)$/;
+const LOOKS_LIKE_VALUE =
+  /^(?:[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?|\d{4}-\d\d-\d\d(?:[T ].*)?|true|false|NA|NaN|NULL|null)$/;
 
 function refuseValuesAsNames(names: readonly string[]): void {
   const at = names.findIndex((name) => LOOKS_LIKE_VALUE.test(name));
@@ -91,8 +95,8 @@ function refuseValuesAsNames(names: readonly string[]): void {
     });
 }
 
-/** What kinds of text a column holds, as bits. */
-const KIND = { number: 1, code: 2, boolean: 4, date: 8, word: 16, marker: 32 } as const;
+/** What a column of text holds, as bits. */
+const KIND = { number: 1, code: 2, word: 4, marker: 8 } as const;
 
 interface Source {
   readonly db: DuckDb;
@@ -143,14 +147,23 @@ async function countRows(
   scan: TextScan,
 ): Promise<Pick<RawTable, 'rowCount' | 'rejects' | 'rejectedCount'>> {
   const { db } = source;
-  const counted = scanSql(source, `store_rejects = true, rejects_limit = 0, rejects_table = 'reject', rejects_scan = 'scan'`);
+  const counted = scanSql(
+    source,
+    `store_rejects = true, rejects_limit = 0, rejects_table = 'reject', rejects_scan = 'scan'`,
+  );
   const rowCount = Number((await ask(db, `select count(*) from ${counted}`))[0]![0]);
   const named = await ask(
     db,
     `select line, min(error_type::varchar) from reject group by line order by line limit ${LIMITS.rejectsNamed}`,
   );
-  const rejects = named.map(([line, type]): Reject => ({ line: Number(line), reason: REASONS[String(type)] ?? 'UNREADABLE' }));
-  const [total] = await ask(db, `select count(distinct line), max(line), arg_max(error_type::varchar, line) from reject`);
+  const rejects = named.map(([line, type]): Reject => ({
+    line: Number(line),
+    reason: REASONS[String(type)] ?? 'UNREADABLE',
+  }));
+  const [total] = await ask(
+    db,
+    `select count(distinct line), max(line), arg_max(error_type::varchar, line) from reject`,
+  );
   let rejectedCount = Number(total![0]);
   // A quote that is never closed swallows the rest of the file: those lines are lost as well.
   if (!scan.balanced && total![2] === 'UNQUOTED VALUE') rejectedCount += Math.max(0, scan.lines - Number(total![1]));
@@ -172,72 +185,51 @@ const SENTENCES: Partial<Record<RejectReason, string>> = {
   LINE_TOO_LONG: 'too long',
 };
 
-const MARKERS = MISSING.map(literal).join(', ');
 /** Missing in a column of numbers, a word elsewhere. */
-const NUMBER_MARKERS = ['?', '-', '.', 'None', 'none'].map(literal).join(', ');
-const DATE_PATTERN = `'\\d{4}-\\d\\d-\\d\\d([T ]\\d\\d:\\d\\d(:\\d\\d([.,]\\d{1,9})?)?)?( ?(Z|[+-]\\d\\d(:?\\d\\d)?))?'`;
+const NUMBER_MARKERS = ['?', '-', '.', 'None', 'none'];
+
+/** Not `in`: DuckDB makes a join of a long list, one for each column. */
+function isAny(c: string, words: readonly string[]): string {
+  return `(length(${c}) <= 4 and (${words.map((word) => `${c} = ${literal(word)}`).join(' or ')}))`;
+}
 
 /** Bits of KIND of each column: one aggregate each, one pass for all. */
 async function kindsOf(source: Source, from: number, to: number): Promise<number[]> {
   const kinds = Array.from({ length: to - from }, (_, i) => {
     const c = `c${from + i}`;
-    // Digits behind a leading zero, or more than a double holds, are a code (a postal code, an account), not a number.
+    // Digits behind a leading zero, or more of them than a double holds, are a code (a postal code, an account), not a number.
     return `bit_or(case
-      when ${c} is null or ${c} in (${MARKERS}) then 0
-      when try_cast(${c} as double) is not null then
-        case when (${c}[1] = '0' and ${c}[2] between '0' and '9') or (length(${c}) > 15 and regexp_full_match(${c}, '\\s*[+-]?[0-9]{16,}\\s*')) then ${KIND.code}
-             when contains(${c}, '_') then ${KIND.word} else ${KIND.number} end
-      when lower(${c}) in ('true', 'false') then ${KIND.boolean}
-      when length(${c}) between 10 and 40 and regexp_full_match(${c}, ${DATE_PATTERN}) and try_cast(replace(${c}, ',', '.') as timestamptz) is not null then ${KIND.date}
-      when ${c} in (${NUMBER_MARKERS}) then ${KIND.marker}
-      else ${KIND.word} end)`;
+      when ${isAny(c, MISSING)} then 0
+      when try_cast(${c} as double) is null then case when ${isAny(c, NUMBER_MARKERS)} then ${KIND.marker} else ${KIND.word} end
+      when (${c} >= '00' and ${c} < '0:') or (length(${c}) > 15 and regexp_full_match(${c}, '[+-]?[0-9]{16,}')) then ${KIND.code}
+      else ${KIND.number} end) filter (${c} is not null)`;
   });
   const [row] = await ask(source.db, `select ${kinds.join(', ')} from ${scanSql(source, 'ignore_errors = true')}`);
   return row!.map((bits) => Number(bits ?? 0));
 }
 
-function typeOf(bits: number): RawColumn['type'] {
-  switch (bits) {
-    // All missing: a number like any other missing column.
-    case 0:
-    case KIND.number:
-    case KIND.number | KIND.marker:
-      return 'NUMBER';
-    case KIND.boolean:
-      return 'BOOLEAN';
-    case KIND.date:
-      return 'DATE';
-    default:
-      return 'CATEGORY';
-  }
+/** A column where all is missing is one of numbers, like one where all but one number is. */
+function isNumeric(bits: number): boolean {
+  return bits === 0 || bits === KIND.number || bits === (KIND.number | KIND.marker);
 }
-
-const VALUES: Record<RawColumn['type'], (c: string) => string> = {
-  NUMBER: (c) => `case when ${c} in (${MARKERS}) then null else try_cast(${c} as double) end`,
-  BOOLEAN: (c) => `case lower(${c}) when 'true' then 1.0::double when 'false' then 0.0::double end`,
-  DATE: (c) => `epoch_ms(try_cast(replace(${c}, ',', '.') as timestamptz))::double`,
-  CATEGORY: (c) => `case when ${c} in (${MARKERS}) then null else ${c} end`,
-};
 
 async function readColumns(
   source: Source,
   { kinds, from, rowCount }: { kinds: readonly number[]; from: number; rowCount: number },
 ): Promise<RawColumn[]> {
-  const sinks = kinds.map((bits) => {
-    const type = typeOf(bits);
-    return type === 'CATEGORY'
-      ? { type, sink: new TextSink(rowCount) }
-      : { type, sink: new NumberSink(rowCount) };
+  const sinks = kinds.map((bits) => (isNumeric(bits) ? new NumberSink(rowCount) : new TextSink(rowCount)));
+  const values = sinks.map((sink, i) => {
+    const c = `c${from + i}`;
+    return `case when ${isAny(c, MISSING)} then null else ${sink instanceof NumberSink ? `try_cast(${c} as double)` : c} end`;
   });
-  const values = sinks.map(({ type }, i) => VALUES[type](`c${from + i}`));
   const sql = `select ${values.join(', ')} from ${scanSql(source, 'ignore_errors = true')}`;
-  const rows = await streamInto(source.db, sql, sinks.map(({ sink }) => sink.add));
+  const rows = await streamInto(
+    source.db,
+    sql,
+    sinks.map((sink) => sink.add),
+  );
   if (rows !== rowCount) throw new Error('Two passes over one file saw different rows.');
-  return sinks.map(({ type, sink }, i): RawColumn => {
-    const name = source.head.names[from + i]!;
-    if (sink instanceof TextSink) return { name, type: 'CATEGORY', codes: sink.codes(), dictionary: sink.dictionary };
-    return { name, type: type as 'NUMBER', values: sink.values(), nonFinite: sink.nonFinite };
-  });
+  return sinks.map((sink, i) => sink.column(source.head.names[from + i]!));
 }
 
 /** A name that is also a value of its own column is no name: the header is missing, or repeated among the rows. */

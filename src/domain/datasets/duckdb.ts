@@ -1,4 +1,5 @@
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import type { RawColumn } from './schema.js';
 
 export interface DuckDb {
   readonly connection: DuckDBConnection;
@@ -64,7 +65,7 @@ export async function streamInto(db: DuckDb, sql: string, sinks: readonly Column
 
 /** Collects DOUBLE vectors; null becomes NaN; NaN and infinities become NaN and are counted. */
 export class NumberSink {
-  nonFinite = 0;
+  #nonFinite = 0;
   #values: Float64Array;
   #size = 0;
 
@@ -82,7 +83,7 @@ export class NumberSink {
       if (all || validity.itemValid(i)) {
         value = items[i]!;
         if (!Number.isFinite(value)) {
-          this.nonFinite++;
+          this.#nonFinite++;
           value = NaN;
         }
       }
@@ -90,14 +91,14 @@ export class NumberSink {
     }
   };
 
-  values(): Float64Array {
-    return this.#values.slice(0, this.#size);
+  column(name: string, type: 'NUMBER' | 'BOOLEAN' | 'DATE' = 'NUMBER'): RawColumn {
+    return { name, type, values: this.#values.slice(0, this.#size), nonFinite: this.#nonFinite };
   }
 }
 
 /** Collects VARCHAR vectors as codes into a dictionary in order of first sight; null and the empty string become -1. */
 export class TextSink {
-  readonly dictionary: string[] = [];
+  readonly #dictionary: string[] = [];
   readonly #codeOf = new Map<string, number>();
   #codes: Int32Array;
   #size = 0;
@@ -115,14 +116,14 @@ export class TextSink {
     if (value === null || value === '') return -1;
     let code = this.#codeOf.get(value);
     if (code === undefined) {
-      code = this.dictionary.push(value) - 1;
+      code = this.#dictionary.push(value) - 1;
       this.#codeOf.set(value, code);
     }
     return code;
   }
 
-  codes(): Int32Array {
-    return this.#codes.slice(0, this.#size);
+  column(name: string): RawColumn {
+    return { name, type: 'CATEGORY', codes: this.#codes.slice(0, this.#size), dictionary: this.#dictionary };
   }
 }
 

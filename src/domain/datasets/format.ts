@@ -39,9 +39,7 @@ export function detectFormat(start: Buffer): Format {
   if (other?.startsWith('text in'))
     throw new AppError('NOT_UTF8', `The file is ${other}.`, { remedy: 'Save the file as UTF-8.' });
   if (other) throw new AppError('UNKNOWN_FORMAT', `The file is ${other}.`);
-  const text = (start.subarray(0, 3).equals(BOM) ? start.subarray(3) : start)
-    .toString('latin1', 0, 4096)
-    .trimStart();
+  const text = (start.subarray(0, 3).equals(BOM) ? start.subarray(3) : start).toString('latin1', 0, 4096).trimStart();
   if (text === '' && start.length <= 4096) throw new AppError('EMPTY_FILE', 'The file is empty.');
   if (/^<(!doctype|html|\?xml|svg|table)/i.test(text))
     throw new AppError('UNKNOWN_FORMAT', 'The file is a web page or an XML document.');

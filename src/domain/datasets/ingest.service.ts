@@ -43,10 +43,7 @@ export async function ingestUpload(input: IngestInput, progress: IngestProgress)
   progress({ phase: 'profiling', fraction: 0 });
   const { columns, digest } = finishTable(raw);
   progress({ phase: 'sealing', fraction: 0 });
-  await writeSealed(
-    input.table,
-    encodeTable({ rowCount: raw.rowCount, columns: columns.map(({ stored }) => stored) }),
-  );
+  await writeSealed(input.table, encodeTable({ rowCount: raw.rowCount, columns: columns.map(({ stored }) => stored) }));
   return {
     format,
     digest,

@@ -31,10 +31,7 @@ export class JsonLines {
     this.#rest.push(Buffer.from(chunk.subarray(from)));
     this.#restBytes += chunk.length - from;
     if (this.#restBytes > LIMITS.lineBytes)
-      throw new AppError(
-        'DATA_UNREADABLE',
-        `Line ${this.#line + 1} is longer than ${LIMITS.lineBytes / 2 ** 20} MiB.`,
-      );
+      throw new AppError('DATA_UNREADABLE', `Line ${this.#line + 1} is longer than ${LIMITS.lineBytes / 2 ** 20} MiB.`);
   }
 
   end(): RawTable {

@@ -157,7 +157,6 @@ export function footerPlace(tail: Buffer, fileBytes: number): { at: number; size
   if (magic === 'PARE') throw new AppError('UNKNOWN_FORMAT', 'The Parquet file is encrypted.');
   const size = tail.readUInt32LE(tail.length - 8);
   if (size > fileBytes - 12) throw new AppError('DATA_UNREADABLE', 'The Parquet file has an impossible footer.');
-  if (size > LIMITS.footerBytes)
-    throw new AppError('DATA_TOO_LARGE', 'The footer of the Parquet file is too large.');
+  if (size > LIMITS.footerBytes) throw new AppError('DATA_TOO_LARGE', 'The footer of the Parquet file is too large.');
   return { at: fileBytes - 8 - size, size };
 }

@@ -1,6 +1,6 @@
 import { readSync } from 'node:fs';
 import { AppError } from '../../platform/errors.js';
-import { ask, type DuckDb, literal, NumberSink, streamInto, TextSink } from './duckdb.js';
+import { ask, type ColumnSink, type DuckDb, literal, NumberSink, streamInto, TextSink } from './duckdb.js';
 import { checkColumnNames } from './format.js';
 import { footerPlace, type ParquetFooter, readParquetFooter } from './parquet-footer.js';
 import type { RawColumn, RawTable } from './schema.js';
@@ -35,11 +35,13 @@ export async function readParquet(
   if (types.length !== names.length) throw new AppError('DATA_UNREADABLE', 'The Parquet schema contradicts itself.');
   const tooWide = await tooWideForNumbers(db, source, types);
   progress(0.2);
-  const columns = types.map((type, i) => plan(type, { c: `c${i}`, position: i + 1, tooWide: tooWide.has(i), rowCount }));
+  const columns = types.map((type, i) =>
+    plan(type, { c: `c${i}`, position: i + 1, tooWide: tooWide.has(i), rowCount }),
+  );
   const rows = await streamInto(
     db,
     `select ${columns.map((column) => column.sql).join(', ')} from ${source}`,
-    columns.map((column) => column.sink.add),
+    columns.map((column) => column.add),
   );
   if (rows !== rowCount) throw new AppError('DATA_UNREADABLE', 'The Parquet file announces other rows than it holds.');
   progress(1);
@@ -47,11 +49,7 @@ export async function readParquet(
     rowCount,
     rejectedCount: 0,
     rejects: [],
-    columns: columns.map(({ type, sink }, i): RawColumn =>
-      sink instanceof TextSink
-        ? { name: names[i]!, type: 'CATEGORY', codes: sink.codes(), dictionary: sink.dictionary }
-        : { name: names[i]!, type: type as 'NUMBER', values: sink.values(), nonFinite: sink.nonFinite },
-    ),
+    columns: columns.map((column, i) => column.finish(names[i]!)),
   };
 }
 
@@ -65,9 +63,9 @@ async function tooWideForNumbers(db: DuckDb, source: string, types: readonly str
 }
 
 interface Plan {
-  readonly type: RawColumn['type'];
   readonly sql: string;
-  readonly sink: NumberSink | TextSink;
+  readonly add: ColumnSink;
+  readonly finish: (name: string) => RawColumn;
 }
 
 function plan(
@@ -76,14 +74,23 @@ function plan(
 ): Plan {
   if (/\[|^(STRUCT|MAP|UNION|LIST)/.test(type))
     throw new AppError('NESTED_DATA', `Column ${position} holds lists or structures.`);
-  if (WORDS.test(type) || tooWide) return { type: 'CATEGORY', sql: `${c}::varchar`, sink: new TextSink(rowCount) };
-  if (NUMBERS.test(type) || WIDE_INTEGERS.test(type))
-    return { type: 'NUMBER', sql: `${c}::double`, sink: new NumberSink(rowCount) };
-  if (type === 'BOOLEAN')
-    return { type: 'BOOLEAN', sql: `${c}::int::double`, sink: new NumberSink(rowCount) };
+  if (WORDS.test(type) || tooWide) {
+    const sink = new TextSink(rowCount);
+    return { sql: `${c}::varchar`, add: sink.add, finish: (name) => sink.column(name) };
+  }
+  const numbers = (sql: string, as: 'NUMBER' | 'BOOLEAN' | 'DATE'): Plan => {
+    const sink = new NumberSink(rowCount);
+    return { sql, add: sink.add, finish: (name) => sink.column(name, as) };
+  };
+  if (NUMBERS.test(type) || WIDE_INTEGERS.test(type)) return numbers(`${c}::double`, 'NUMBER');
+  if (type === 'BOOLEAN') return numbers(`${c}::int::double`, 'BOOLEAN');
   if (DATES.test(type))
-    return { type: 'DATE', sql: `epoch_ms(${c}::timestamptz)::double`, sink: new NumberSink(rowCount) };
-  throw new AppError('DATA_UNREADABLE', `Column ${position} is of a type that cannot be used (binary data, for example).`, {
-    remedy: 'Leave the column out, or turn it into numbers, text, booleans or dates.',
-  });
+    return numbers(`epoch_ms(${c}::${type.includes('ZONE') ? 'timestamptz' : 'timestamp'})::double`, 'DATE');
+  throw new AppError(
+    'DATA_UNREADABLE',
+    `Column ${position} is of a type that cannot be used (binary data, for example).`,
+    {
+      remedy: 'Leave the column out, or turn it into numbers, text, booleans or dates.',
+    },
+  );
 }
