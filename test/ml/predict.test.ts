@@ -27,10 +27,9 @@ function fit(
   columns: readonly Column[],
   task: FittedModel['task'],
   classes: string[] | null,
-  threshold = 0.5,
 ): FittedModel {
   const inputs = columns.map(({ name, kind }) => ({ name, kind, categories: null }));
-  return { model, task, classes, threshold, target: 'y', inputs };
+  return { model, task, classes, threshold: 0.5, target: 'y', inputs };
 }
 
 const plain = (kind: 'number' | 'date' | 'boolean', column: string): Feature => ({

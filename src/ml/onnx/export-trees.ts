@@ -55,12 +55,12 @@ function constantTrees({ trees, treeOutput, base }: TreeModel, k: number): numbe
 }
 
 function narrowEnsemble(model: TreeModel, splitting: readonly number[], columnOf: Int32Array): Ensemble {
-  const ensemble = newEnsemble(model.base.length);
-  for (const t of splitting) {
-    const tree = model.trees[t]!;
-    const target = model.treeOutput === null ? 0 : model.treeOutput[t]!;
-    addTree(ensemble, tree, columnOf, (node) => [target, tree.value[node]!]);
-  }
+  const trees = splitting.map((t) => model.trees[t]!);
+  const ensemble = newEnsemble(trees, model.base.length);
+  trees.forEach((tree, i) => {
+    const target = model.treeOutput === null ? 0 : model.treeOutput[splitting[i]!]!;
+    addTree(ensemble, tree, columnOf, { target, weight: (node) => tree.value[node]! });
+  });
   return ensemble;
 }
 
@@ -75,113 +75,144 @@ function exportWideTrees(graph: GraphBuilder, x: string, { model, splitting, col
   const groupSize = Math.max(1, Math.floor(GROUP_VALUES / outputs));
   const sums: string[] = [];
   for (let from = 0; from < splitting.length; from += groupSize) {
-    const group = splitting.slice(from, from + groupSize);
-    const ensemble = newEnsemble(group.length);
-    const values: number[] = [];
-    group.forEach((t, target) => {
-      const tree = model.trees[t]!;
-      addTree(ensemble, tree, columnOf, (node) => {
-        for (let k = 0; k < outputs; k++) values.push(tree.value[node * outputs + k]!);
-        return [target, values.length / outputs - 1];
+    const trees = splitting.slice(from, from + groupSize).map((t) => model.trees[t]!);
+    const ensemble = newEnsemble(trees, trees.length);
+    const values = new Float32Array(ensemble.leafWeight.length * outputs);
+    trees.forEach((tree, target) => {
+      addTree(ensemble, tree, columnOf, {
+        target,
+        weight: (node, leaf) => {
+          values.set(tree.value.subarray(node * outputs, (node + 1) * outputs), leaf * outputs);
+          return leaf;
+        },
       });
     });
     const leaves = graph.cast(exportEnsemble(graph, x, ensemble), DataType.int64);
-    const table = graph.constant(Float32Array.from(values), [values.length / outputs, outputs]);
+    const table = graph.constant(values, [values.length / outputs, outputs]);
     const picked = graph.cast(graph.node('Gather', [table, leaves], { axis: { int: 0 } }), DataType.double);
     sums.push(graph.node('ReduceSum', [picked, graph.constant(BigInt64Array.of(1n))], { keepdims: { int: 0 } }));
   }
   return sums.length === 1 ? sums[0]! : graph.node('Sum', sums);
 }
 
-/** The operator's attributes while they grow: inner nodes and leaves are two lists, children are indices into one of them. */
+/** The operator's attributes while they fill: inner nodes and leaves are two lists, children are indices into one of them. */
 interface Ensemble {
   readonly targets: number;
   readonly roots: number[];
-  readonly feature: number[];
-  readonly mode: number[];
-  readonly split: number[];
-  readonly missingLeft: number[];
-  readonly left: number[];
-  readonly leftIsLeaf: number[];
-  readonly right: number[];
-  readonly rightIsLeaf: number[];
+  readonly feature: Int32Array;
+  readonly mode: Uint8Array;
+  readonly split: Float64Array;
+  readonly missingLeft: Uint8Array;
+  readonly left: Int32Array;
+  readonly leftIsLeaf: Uint8Array;
+  readonly right: Int32Array;
+  readonly rightIsLeaf: Uint8Array;
   /** Category sets one after the other, each ended by NaN. */
-  readonly members: number[];
-  readonly leafTarget: number[];
-  readonly leafWeight: number[];
+  readonly members: Float64Array;
+  readonly leafTarget: Int32Array;
+  readonly leafWeight: Float64Array;
+  /** How much of the inner nodes, members and leaves is filled. */
+  inner: number;
+  member: number;
+  leaf: number;
 }
 
-function newEnsemble(targets: number): Ensemble {
-  const lists = {
-    roots: [],
-    feature: [],
-    mode: [],
-    split: [],
-    missingLeft: [],
-    members: [],
-    leafTarget: [],
-    leafWeight: [],
+function newEnsemble(trees: readonly Tree[], targets: number): Ensemble {
+  let inner = 0;
+  let leaves = 0;
+  let members = 0;
+  for (const { feature, leftCodes } of trees) {
+    for (let node = 0; node < feature.length; node++) {
+      if (feature[node]! < 0) leaves++;
+      else inner++;
+      const size = leftCodes[node]?.length ?? 0;
+      if (size > 0) members += size + 1;
+    }
+  }
+  return {
+    ...{ targets, roots: [], inner: 0, member: 0, leaf: 0 },
+    ...{
+      feature: new Int32Array(inner),
+      mode: new Uint8Array(inner),
+      split: new Float64Array(inner),
+      missingLeft: new Uint8Array(inner),
+    },
+    ...{
+      left: new Int32Array(inner),
+      leftIsLeaf: new Uint8Array(inner),
+      right: new Int32Array(inner),
+      rightIsLeaf: new Uint8Array(inner),
+    },
+    ...{ members: new Float64Array(members), leafTarget: new Int32Array(leaves), leafWeight: new Float64Array(leaves) },
   };
-  return { targets, ...lists, left: [], leftIsLeaf: [], right: [], rightIsLeaf: [] };
 }
 
-/** Adds a tree whose root splits. `leaf(node)` gives target and weight of a leaf. */
-function addTree(
-  to: Ensemble,
-  tree: Tree,
-  columnOf: Int32Array,
-  leaf: (node: number) => readonly [target: number, weight: number],
-): void {
+/** What a leaf adds to which output: its node in the tree, and its index among the ensemble's leaves, give the weight. */
+interface Leaf {
+  readonly target: number;
+  readonly weight: (node: number, leaf: number) => number;
+}
+
+/** Adds a tree whose root splits. */
+function addTree(to: Ensemble, tree: Tree, columnOf: Int32Array, { target, weight }: Leaf): void {
   const place = new Int32Array(tree.feature.length);
-  let inner = to.feature.length;
+  let next = to.inner;
   for (let node = 0; node < place.length; node++) {
     if (tree.feature[node]! >= 0) {
-      place[node] = inner++;
+      place[node] = next++;
       continue;
     }
-    const [target, weight] = leaf(node);
-    place[node] = to.leafTarget.length;
-    to.leafTarget.push(target);
-    to.leafWeight.push(weight);
+    place[node] = to.leaf;
+    to.leafTarget[to.leaf] = target;
+    to.leafWeight[to.leaf] = weight(node, to.leaf);
+    to.leaf++;
   }
   to.roots.push(place[0]!);
   for (let node = 0; node < place.length; node++) {
     if (tree.feature[node]! < 0) continue;
+    const at = to.inner++;
     const left = tree.left[node]!;
     const right = tree.right[node]!;
-    const codes = tree.leftCodes[node] ?? null;
-    // A set without members is no set to the operator: no code is at or below -1, and missing keeps its side.
-    const isSet = codes !== null && codes.length > 0;
-    to.feature.push(columnOf[tree.feature[node]!]!);
-    to.mode.push(isSet ? MODE.member : MODE.lessOrEqual);
-    to.split.push(isSet ? 0 : codes === null ? tree.threshold[node]! : -1);
-    to.missingLeft.push(tree.missingLeft[node]!);
-    to.left.push(place[left]!);
-    to.leftIsLeaf.push(tree.feature[left]! < 0 ? 1 : 0);
-    to.right.push(place[right]!);
-    to.rightIsLeaf.push(tree.feature[right]! < 0 ? 1 : 0);
-    if (isSet) to.members.push(...codes, NaN);
+    to.feature[at] = columnOf[tree.feature[node]!]!;
+    to.missingLeft[at] = tree.missingLeft[node]!;
+    to.left[at] = place[left]!;
+    to.leftIsLeaf[at] = tree.feature[left]! < 0 ? 1 : 0;
+    to.right[at] = place[right]!;
+    to.rightIsLeaf[at] = tree.feature[right]! < 0 ? 1 : 0;
+    addSplit(to, at, tree, node);
   }
 }
 
+/** A set without members is no set to the operator: no code is at or below -1, and missing keeps its side. */
+function addSplit(to: Ensemble, at: number, { leftCodes, threshold }: Tree, node: number): void {
+  const codes = leftCodes[node] ?? null;
+  if (codes === null || codes.length === 0) {
+    to.mode[at] = MODE.lessOrEqual;
+    to.split[at] = codes === null ? threshold[node]! : -1;
+    return;
+  }
+  to.mode[at] = MODE.member;
+  to.members.set(codes, to.member);
+  to.member += codes.length;
+  to.members[to.member++] = NaN;
+}
+
 function exportEnsemble(graph: GraphBuilder, x: string, e: Ensemble): string {
-  const double = (values: readonly number[]) => ({
-    tensor: { dims: [values.length], data: Float64Array.from(values) },
-  });
+  const tensor = (data: Float64Array | Uint8Array) => ({ tensor: { dims: [data.length], data } });
   return graph.node('TreeEnsemble', [x], {
     aggregate_function: { int: 1 },
     n_targets: { int: e.targets },
     tree_roots: { ints: e.roots },
     nodes_featureids: { ints: e.feature },
-    nodes_modes: { tensor: { dims: [e.mode.length], data: Uint8Array.from(e.mode) } },
-    nodes_splits: double(e.split),
+    nodes_modes: tensor(e.mode),
+    nodes_splits: tensor(e.split),
     nodes_missing_value_tracks_true: { ints: e.missingLeft },
     nodes_truenodeids: { ints: e.left },
     nodes_trueleafs: { ints: e.leftIsLeaf },
     nodes_falsenodeids: { ints: e.right },
     nodes_falseleafs: { ints: e.rightIsLeaf },
-    ...(e.members.length > 0 ? { membership_values: double(e.members) } : {}),
+    ...(e.members.length > 0 ? { membership_values: tensor(e.members) } : {}),
     leaf_targetids: { ints: e.leafTarget },
-    leaf_weights: double(e.leafWeight),
+    leaf_weights: tensor(e.leafWeight),
   });
 }
