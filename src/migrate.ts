@@ -7,7 +7,8 @@ import { Training0000000000004 } from '../migrations/0004-training.js';
 import { Agreements0000000000005 } from '../migrations/0005-agreements.js';
 import { Ledger0000000000006 } from '../migrations/0006-ledger.js';
 import { ConfigError, loadConfig } from './config.js';
-import { ROLES, rolePassword } from './platform/db.js';
+import { ensureOperator } from './domain/tenants/account.service.js';
+import { openDb, ROLES, rolePassword } from './platform/db.js';
 import { migrateQueues } from './platform/queue.js';
 
 /** In order; a new migration goes to the end. */
@@ -80,6 +81,14 @@ async function refuseUnfit(owner: DataSource): Promise<void> {
 async function main(): Promise<void> {
   const config = loadConfig(process.env);
   await migrate(config.databaseUrl, config.masterKey);
+  const db = await openDb({ databaseUrl: config.databaseUrl, masterKey: config.masterKey, entities: [], poolSize: 1 });
+  try {
+    const operator = await ensureOperator(db, config.operatorEmail);
+    // The only time that the password can be seen: whoever started this shows it.
+    if (operator) process.stdout.write(`${JSON.stringify({ operator })}\n`);
+  } finally {
+    await db.close();
+  }
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {

@@ -1,4 +1,5 @@
 import type { Tx } from '../../platform/db.js';
+import { AuditEntryRow } from './audit.entity.js';
 import type { Leaf } from './leaf.js';
 
 export interface NewEntry {
@@ -22,4 +23,22 @@ export async function insertEntry(tx: Tx, entry: NewEntry, leaf: Leaf): Promise<
     leaf.hash,
   ]);
   return row!.index;
+}
+
+export interface EntryFilter {
+  readonly kind: string | null;
+  readonly subjectId: string | null;
+}
+
+/** Newest first, below the index `before`; those to which the tenant of the transaction is a party. */
+export function listEntries(
+  tx: Tx,
+  filter: EntryFilter,
+  page: { before: number | null; limit: number },
+): Promise<AuditEntryRow[]> {
+  const found = tx.createQueryBuilder(AuditEntryRow, 'entry').orderBy('entry.log_index', 'DESC').limit(page.limit);
+  if (page.before !== null) found.andWhere('entry.log_index < :before', page);
+  if (filter.kind !== null) found.andWhere('entry.kind = :kind', filter);
+  if (filter.subjectId !== null) found.andWhere('entry.subject_id = :subjectId', filter);
+  return found.getMany();
 }

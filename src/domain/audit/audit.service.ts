@@ -1,6 +1,9 @@
-import type { Tx } from '../../platform/db.js';
+import { type Db, inTenant, type Tx } from '../../platform/db.js';
+import { AppError } from '../../platform/errors.js';
+import { type Page, type PageRequest, readPage } from '../../platform/page.js';
 import type { Scope } from '../../platform/scope.js';
-import { insertEntry } from './audit.repo.js';
+import type { AuditEntryRow } from './audit.entity.js';
+import { type EntryFilter, insertEntry, listEntries } from './audit.repo.js';
 import { makeLeaf } from './leaf.js';
 
 /** Every kind of decision that the log knows. The second word is what happened, in the past. */
@@ -84,4 +87,27 @@ export function appendAudit(tx: Tx, scope: Pick<Scope, 'tenantId' | 'actor'>, ev
     detail: event.detail ?? {},
   });
   return insertEntry(tx, entry, leaf);
+}
+
+/** The reading side: what a tenant's auditor sees. */
+export class AuditService {
+  constructor(private readonly db: Pick<Db, 'app'>) {}
+
+  /** Newest first; the tenant's own entries, and those that name it as the other party. */
+  list(scope: Scope, filter: EntryFilter, request: PageRequest): Promise<Page<AuditEntryRow>> {
+    return inTenant(this.db, scope, (tx) =>
+      readPage(
+        request,
+        (row) => String(row.logIndex),
+        (after, limit) => listEntries(tx, filter, { before: indexOf(after), limit }),
+      ),
+    );
+  }
+}
+
+function indexOf(cursor: string | null): number | null {
+  if (cursor === null) return null;
+  const index = Number(cursor);
+  if (!Number.isSafeInteger(index)) throw new AppError('INVALID_CURSOR', 'This cursor was not given by this list.');
+  return index;
 }

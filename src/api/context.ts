@@ -1,0 +1,92 @@
+import type { IncomingMessage } from 'node:http';
+import type { App } from '../app.js';
+import type { Credential } from '../domain/tenants/credential.service.js';
+import { AppError } from '../platform/errors.js';
+import type { RequestContext } from '../platform/graphql.js';
+import { makeScope } from '../platform/scope.js';
+
+/** Browsers accept the prefix only on a cookie that is Secure, for this host, for every path. */
+export function cookieName(publicUrl: string): string {
+  return publicUrl.startsWith('https:') ? '__Host-concordat' : 'concordat';
+}
+
+export interface Presented {
+  readonly token: string;
+  readonly by: 'header' | 'cookie';
+}
+
+/**
+ * The token that the request presents: a bearer header, else the session cookie if `cookies` says that this request may use
+ * it. A malformed header is UNAUTHENTICATED rather than nobody.
+ */
+export function presentedToken(request: IncomingMessage, publicUrl: string, cookies: boolean): Presented | null {
+  const { authorization, cookie } = request.headers;
+  if (authorization !== undefined) {
+    const token = /^Bearer +([A-Za-z0-9_-]{1,200})$/i.exec(authorization)?.[1];
+    if (!token) throw new AppError('UNAUTHENTICATED', 'The authorization header must be `Bearer` and a token.');
+    return { token, by: 'header' };
+  }
+  if (!cookies || cookie === undefined) return null;
+  const name = cookieName(publicUrl);
+  const found = cookie
+    .split(';')
+    .map((pair) => pair.trim().split('='))
+    .filter(([key]) => key === name);
+  // Two cookies of our name: somebody has planted one of them.
+  return found.length === 1 && found[0]![1] ? { token: found[0]![1], by: 'cookie' } : null;
+}
+
+/**
+ * Whether a browser made this request on behalf of a page of ours (or no page did): the only requests that may use the
+ * cookie. Browsers send Origin with every POST and every socket, and a page cannot forge it.
+ */
+export function isSameOrigin(request: IncomingMessage, publicUrl: string): boolean {
+  const { origin, host } = request.headers;
+  if (origin === undefined) return request.headers['sec-fetch-site'] === 'same-origin';
+  if (origin === new URL(publicUrl).origin) return true;
+  try {
+    return new URL(origin).host === host;
+  } catch {
+    return false;
+  }
+}
+
+export interface Asking {
+  readonly requestId: string;
+  readonly signal: AbortSignal;
+  readonly address: string;
+  readonly publicUrl: string;
+  readonly keepSession: RequestContext['keepSession'];
+}
+
+/** A wrong bearer token refuses the request; a cookie that is no longer good is nobody, so that one can sign in again. */
+export async function authenticate(
+  app: App,
+  presented: Presented | null,
+  tenant: string | null,
+): Promise<Credential | null> {
+  if (!presented) return null;
+  const credential = await app.credentials.authenticate(presented.token, tenant);
+  if (!credential && presented.by === 'header')
+    throw new AppError('UNAUTHENTICATED', 'This token is unknown, expired or revoked.');
+  return credential;
+}
+
+/** The tenant that the request names, or null. Whether it may is decided with the credential. */
+export function wantedTenant(request: IncomingMessage): string | null {
+  const header = request.headers['x-concordat-tenant'];
+  return typeof header === 'string' && header !== '' ? header : null;
+}
+
+export function makeContext(credential: Credential | null, asking: Asking): RequestContext {
+  const { requestId, signal, address, publicUrl, keepSession } = asking;
+  const grant = credential?.grant;
+  return {
+    scope: grant ? makeScope({ ...grant, requestId, signal }) : null,
+    account: credential?.account ?? null,
+    requestId,
+    address,
+    publicUrl,
+    keepSession,
+  };
+}

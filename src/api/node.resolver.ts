@@ -1,0 +1,55 @@
+import { Arg, Authorized, Ctx, ID, Query, Resolver } from 'type-graphql';
+import type { App } from '../app.js';
+import { notFound } from '../platform/errors.js';
+import { Node, type NodeLoader, type RequestContext } from '../platform/graphql.js';
+import { type IdKind, kindOf } from '../platform/ids.js';
+import type { Permission } from '../platform/permissions.js';
+import { requireAccess } from './permission.js';
+
+interface NodeKind {
+  readonly permission: Permission;
+  readonly load: NodeLoader;
+}
+
+export type NodeKinds = Partial<Record<IdKind, NodeKind>>;
+
+/** The GraphQL type of each kind of id that `node` finds. */
+export const NODE_TYPES: ReadonlyMap<IdKind, string> = new Map<IdKind, string>([
+  ['tenant', 'Tenant'],
+  ['membership', 'Member'],
+  ['invitation', 'Invitation'],
+  ['application', 'Application'],
+  ['apiKey', 'ApiKey'],
+]);
+
+export function makeNodeKinds({ tenants, applications }: App): NodeKinds {
+  return {
+    tenant: { permission: 'tenant:read', load: (scope, id) => tenants.find(scope, id) },
+    membership: { permission: 'tenant:read', load: (scope, id) => tenants.findMember(scope, id) },
+    invitation: { permission: 'tenant:manage', load: (scope, id) => tenants.findInvitation(scope, id) },
+    application: { permission: 'tenant:read', load: (scope, id) => applications.find(scope, id) },
+    apiKey: { permission: 'application:manage', load: (scope, id) => applications.findKey(scope, id) },
+  };
+}
+
+@Resolver()
+export class NodeResolver {
+  constructor(private readonly kinds: NodeKinds) {}
+
+  /** Each kind has a permission of its own, which is asked for before anything is read. */
+  @Authorized('public')
+  @Query(() => Node, {
+    nullable: true,
+    description: 'Anything by its id. NOT_FOUND for what is missing, and for what is another tenant’s.',
+  })
+  async node(
+    @Ctx() context: RequestContext,
+    @Arg('id', () => ID, { description: 'The id.' }) id: string,
+  ): Promise<object> {
+    const kind = this.kinds[kindOf(id)!];
+    requireAccess(context, kind?.permission ?? 'tenant:read');
+    const found = await kind?.load(context.scope!, id);
+    if (!found) throw notFound('node');
+    return found;
+  }
+}

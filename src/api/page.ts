@@ -1,0 +1,5 @@
+import type { Route } from './route.js';
+
+export function pageRoutes(): Route[] {
+  return [];
+}

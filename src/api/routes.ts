@@ -1,0 +1,69 @@
+import type { ApolloServer } from '@apollo/server';
+import { AppError } from '../platform/errors.js';
+import type { RequestContext } from '../platform/graphql.js';
+import { readJson } from './body.js';
+import { answerGraphQL } from './graphql.js';
+import { isReady } from './health.js';
+import { LIMITS } from './limits.js';
+import { pageRoutes } from './page.js';
+import type { Asked, Route } from './route.js';
+
+/** Every route of the API process. */
+export function makeRoutes(apollo: ApolloServer<RequestContext>, schemaText: string): Route[] {
+  return [
+    {
+      methods: ['GET', 'POST'],
+      path: /^\/graphql$/,
+      access: 'public',
+      because: 'every field names its permission',
+      cookies: true,
+      timeoutMs: LIMITS.executionMs,
+      answer: async ({ request, response, context }) => {
+        const body = request.method === 'POST' ? await readJson(request, LIMITS.bodyBytes) : undefined;
+        if (body !== undefined && (typeof body !== 'object' || body === null || Array.isArray(body)))
+          throw new AppError('MALFORMED_REQUEST', 'The body must be one JSON object; batches are off.');
+        await answerGraphQL(apollo, { request, response, context, body });
+      },
+    },
+    plain('/schema.graphql', 'the language of the API is no secret', ({ response }) => {
+      response.setHeader('content-type', 'text/plain; charset=utf-8');
+      response.end(schemaText);
+      return Promise.resolve();
+    }),
+    plain('/health/live', 'says nothing but that the process runs', ({ response }) => {
+      answerJson(response, 200, { status: 'live' });
+      return Promise.resolve();
+    }),
+    plain('/health/ready', 'says nothing but whether it can work', async ({ app, response }) => {
+      const ready = await isReady(app);
+      answerJson(response, ready ? 200 : 503, { status: ready ? 'ready' : 'not ready' });
+    }),
+    ...pageRoutes(),
+  ];
+}
+
+function plain(path: string, because: string, answer: (asked: Asked) => Promise<void>): Route {
+  const pattern = new RegExp(`^${path.replaceAll('.', '\\.')}$`);
+  return {
+    methods: ['GET', 'HEAD'],
+    path: pattern,
+    access: 'public',
+    because,
+    cookies: false,
+    timeoutMs: 5000,
+    answer,
+  };
+}
+
+function answerJson(response: Asked['response'], status: number, value: unknown): void {
+  response.statusCode = status;
+  response.setHeader('content-type', 'application/json; charset=utf-8');
+  response.end(JSON.stringify(value));
+}
+
+/** Fails the start where a route opens itself to everybody without saying why. */
+export function refuseUnexplained(routes: readonly Route[]): void {
+  for (const route of routes)
+    if (route.access === 'public' && !route.because)
+      throw new Error(`The route ${route.path.source} is public: say because of what.`);
+}

@@ -1,0 +1,75 @@
+import {
+  defaultFieldResolver,
+  getNamedType,
+  GraphQLInterfaceType,
+  type GraphQLSchema,
+  lexicographicSortSchema,
+  printSchema,
+} from 'graphql';
+import { buildSchemaSync, type NonEmptyArray } from 'type-graphql';
+import type { App } from '../app.js';
+import { AuditResolver } from '../domain/audit/audit.resolver.js';
+import { AccountResolver } from '../domain/tenants/account.resolver.js';
+import { ApplicationResolver } from '../domain/tenants/application.resolver.js';
+import { TenantResolver } from '../domain/tenants/tenant.resolver.js';
+import { isResultUnion, refusalOf } from '../platform/graphql.js';
+import { kindOf } from '../platform/ids.js';
+import { makeNodeKinds, NODE_TYPES, NodeResolver } from './node.resolver.js';
+import { authChecker, refuseUnguarded } from './permission.js';
+
+type ResolverClass = abstract new (...services: never[]) => object;
+
+/** Every resolver with the services that it is made of: the only wiring between the schema and the app. */
+const RESOLVERS: [ResolverClass, (app: App) => object][] = [
+  [NodeResolver, (app) => new NodeResolver(makeNodeKinds(app))],
+  [AuditResolver, (app) => new AuditResolver(app.audit)],
+  [AccountResolver, (app) => new AccountResolver(app.accounts, app.tenants)],
+  [TenantResolver, (app) => new TenantResolver(app.tenants)],
+  [ApplicationResolver, (app) => new ApplicationResolver(app.applications)],
+];
+
+/** The executable schema. Without an app it can be printed and validated against, not executed. */
+export function makeSchema(app: App | null): GraphQLSchema {
+  const instances = new Map(app ? RESOLVERS.map(([cls, make]) => [cls as unknown, make(app)]) : []);
+  const schema = buildSchemaSync({
+    resolvers: RESOLVERS.map(([cls]) => cls) as unknown as NonEmptyArray<ResolverClass>,
+    authChecker,
+    container: { get: (cls: unknown) => instances.get(cls) },
+    validate: false,
+    nullableByDefault: false,
+    pubSub: {
+      publish: () => {
+        throw new Error('News come from the database: change the row.');
+      },
+      subscribe: (channel, payload) => app!.events.subscribe(channel, String(payload)),
+    },
+  });
+  refuseUnguarded();
+  answerRefusals(schema);
+  const node = schema.getType('Node') as GraphQLInterfaceType;
+  node.resolveType = (value: { id: string }) => NODE_TYPES.get(kindOf(value.id)!);
+  return schema;
+}
+
+/** As it is committed in schema.graphql. */
+export function printedSchema(): string {
+  return printSchema(lexicographicSortSchema(makeSchema(null))) + '\n';
+}
+
+/** An expected refusal thrown by a mutation becomes a member of its result union. */
+function answerRefusals(schema: GraphQLSchema): void {
+  for (const field of Object.values(schema.getMutationType()?.getFields() ?? {})) {
+    if (!isResultUnion(getNamedType(field.type).name))
+      throw new Error(`The mutation ${field.name} returns no result union.`);
+    const resolve = field.resolve ?? defaultFieldResolver;
+    field.resolve = async (...args) => {
+      try {
+        return await (resolve(...args) as Promise<unknown>);
+      } catch (error) {
+        const refusal = refusalOf(error);
+        if (refusal) return refusal;
+        throw error;
+      }
+    };
+  }
+}

@@ -1,0 +1,195 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { ApolloServer } from '@apollo/server';
+import type { App } from '../app.js';
+import { AppError, notFound } from '../platform/errors.js';
+import type { RequestContext } from '../platform/graphql.js';
+import { newId } from '../platform/ids.js';
+import { withLogFields } from '../platform/log.js';
+import { authenticate, cookieName, isSameOrigin, makeContext, presentedToken, wantedTenant } from './context.js';
+import { errorBody, shownError } from './errors.js';
+import { makeApollo } from './graphql.js';
+import { LIMITS } from './limits.js';
+import { requireAccess } from './permission.js';
+import type { Route } from './route.js';
+import { makeRoutes, refuseUnexplained } from './routes.js';
+import { makeSchema, printedSchema } from './schema.js';
+import { attachSockets } from './socket.js';
+
+export interface Api {
+  /** Where it listens, without a slash at its end. */
+  readonly url: string;
+  /** Takes no more requests, lets those under way end (but not for long), and closes every socket. */
+  close(): Promise<void>;
+}
+
+const GRACE_MS = 5000;
+
+/** Starts the API of an app: GraphQL over HTTP and over WebSocket, uploads, health, the page. */
+export async function startApi(app: App, host = app.config.host, port = app.config.port): Promise<Api> {
+  const schema = makeSchema(app);
+  const apollo = makeApollo(schema, app.log);
+  await apollo.start();
+  const routes = makeRoutes(apollo, printedSchema());
+  refuseUnexplained(routes);
+  const edge = new Edge(app, routes);
+  const server = createServer(
+    { headersTimeout: LIMITS.headersMs, requestTimeout: 0, keepAliveTimeout: 10_000, maxHeaderSize: 16 * 1024 },
+    (request, response) => void edge.answer(request, response),
+  );
+  const sockets = attachSockets(server, { app, schema, publicUrl: () => edge.publicUrl });
+  await listen(server, host, port);
+  const { port: bound } = server.address() as AddressInfo;
+  edge.publicUrl = (app.config.publicUrl ?? `http://localhost:${bound}`).replace(/\/$/, '');
+  return {
+    url: `http://${host === '0.0.0.0' || host === '::' ? 'localhost' : host}:${bound}`,
+    close: () => close(server, sockets, apollo),
+  };
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+async function close(
+  server: Server,
+  sockets: { close(): Promise<void> },
+  apollo: ApolloServer<RequestContext>,
+): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  await sockets.close();
+  server.closeIdleConnections();
+  const force = setTimeout(() => server.closeAllConnections(), GRACE_MS);
+  await closed;
+  clearTimeout(force);
+  await apollo.stop();
+}
+
+/** From a request to its route and back, with what holds for all of them: id, time, access, headers, errors. */
+class Edge {
+  publicUrl = '';
+
+  constructor(
+    private readonly app: App,
+    private readonly routes: readonly Route[],
+  ) {}
+
+  async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const requestId = newId('request');
+    const gone = new AbortController();
+    response.on('close', () => gone.abort());
+    setHeaders(response, requestId, this.publicUrl);
+    await withLogFields({ requestId }, async () => {
+      try {
+        await this.route(request, response, { requestId, gone });
+      } catch (error) {
+        this.refuse(request, response, { error, requestId });
+      }
+    });
+  }
+
+  private async route(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { requestId, gone }: { requestId: string; gone: AbortController },
+  ): Promise<void> {
+    const { publicUrl, app } = this;
+    // The host of the target is nobody's business: only path and query are looked at.
+    const url = new URL(`http://any${request.url?.startsWith('/') ? request.url : '/'}`);
+    const route = this.find(request, response, url.pathname);
+    const cookies = route.cookies && request.method === 'POST' && isSameOrigin(request, publicUrl);
+    const credential = await authenticate(app, presentedToken(request, publicUrl, cookies), wantedTenant(request));
+    const context = makeContext(credential, {
+      requestId,
+      signal: gone.signal,
+      address: request.socket.remoteAddress ?? 'unknown',
+      publicUrl,
+      keepSession: (session) => response.setHeader('set-cookie', sessionCookie(publicUrl, session)),
+    });
+    requireAccess(context, route.access);
+    const parts = decodeParts(route.path.exec(url.pathname)?.groups ?? {});
+    const answer = route.answer({ app, request, response, url, parts, context, signal: gone.signal });
+    await (route.timeoutMs === null ? answer : within(route.timeoutMs, answer));
+  }
+
+  private find(request: IncomingMessage, response: ServerResponse, path: string): Route {
+    const here = this.routes.filter((route) => route.path.test(path));
+    if (here.length === 0) throw notFound('page');
+    const route = here.find((one) => one.methods.includes(request.method!));
+    if (!route) {
+      response.setHeader('allow', here.flatMap((one) => one.methods).join(', '));
+      throw new AppError('METHOD_NOT_ALLOWED', 'This address does not take this method.');
+    }
+    return route;
+  }
+
+  private refuse(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { error, requestId }: { error: unknown; requestId: string },
+  ): void {
+    const shown = shownError(error);
+    if (shown.code === 'INTERNAL' && !response.destroyed) this.app.log.error({ err: error }, 'a request failed');
+    if (response.headersSent || response.destroyed) return void response.destroy();
+    response.statusCode = shown.status;
+    if (shown.status === 401) response.setHeader('www-authenticate', 'Bearer');
+    if (shown.retryAfterMs !== null) response.setHeader('retry-after', Math.ceil(shown.retryAfterMs / 1000));
+    const accept = request.headers.accept ?? '';
+    const type = accept.includes('application/graphql-response+json')
+      ? 'application/graphql-response+json'
+      : 'application/json';
+    response.setHeader('content-type', `${type}; charset=utf-8`);
+    // What is left of the body is not read; the connection cannot be used again.
+    if (!request.complete) response.setHeader('connection', 'close');
+    response.end(JSON.stringify(errorBody(shown, requestId)), () => {
+      if (!request.complete) setTimeout(() => request.destroy(), 100).unref();
+    });
+  }
+}
+
+async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new AppError('TIMED_OUT', `This took more than ${limitMs / 1000} seconds.`)),
+      limitMs,
+    );
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function decodeParts(groups: Record<string, string>): Record<string, string> {
+  try {
+    return Object.fromEntries(Object.entries(groups).map(([name, part]) => [name, decodeURIComponent(part)]));
+  } catch {
+    throw notFound('page');
+  }
+}
+
+function setHeaders(response: ServerResponse, requestId: string, publicUrl: string): void {
+  response.setHeader('x-request-id', requestId);
+  response.setHeader('cache-control', 'no-store');
+  response.setHeader('x-content-type-options', 'nosniff');
+  response.setHeader('referrer-policy', 'no-referrer');
+  response.setHeader('x-frame-options', 'DENY');
+  response.setHeader('cross-origin-opener-policy', 'same-origin');
+  response.setHeader('cross-origin-resource-policy', 'same-origin');
+  response.setHeader('content-security-policy', "default-src 'none'; frame-ancestors 'none'");
+  if (publicUrl.startsWith('https:')) response.setHeader('strict-transport-security', 'max-age=31536000');
+}
+
+function sessionCookie(publicUrl: string, session: { token: string; expiresAt: Date } | null): string {
+  const secure = publicUrl.startsWith('https:') ? '; Secure' : '';
+  const expires = (session?.expiresAt ?? new Date(0)).toUTCString();
+  return `${cookieName(publicUrl)}=${session?.token ?? ''}; Path=/; HttpOnly; SameSite=Strict; Expires=${expires}${secure}`;
+}

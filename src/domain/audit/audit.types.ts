@@ -1,0 +1,30 @@
+import { Field, GraphQLISODateTime, ID, ObjectType } from 'type-graphql';
+import { connectionOf, Long } from '../../platform/graphql.js';
+
+@ObjectType({ description: 'One entry of the audit log: a decision, recorded in the same transaction that made it.' })
+export class AuditEntry {
+  @Field(() => Long, { description: 'Its place in the log of the whole platform, which has no gaps.' })
+  logIndex: number;
+
+  @Field(() => GraphQLISODateTime, { description: 'When it happened.' })
+  at: Date;
+
+  @Field(() => String, { description: 'What happened, such as `key.revoked`.' })
+  kind: string;
+
+  @Field(() => ID, { nullable: true, description: 'To what it happened, or null.' })
+  subjectId: string | null;
+
+  @Field(() => String, { description: 'The whole entry as canonical JSON (RFC 8785): the bytes that are hashed.' })
+  content: string;
+
+  @Field(() => String, { description: 'The salt of the leaf hash, in hexadecimal.' })
+  saltHex: string;
+
+  @Field(() => String, {
+    description: 'SHA-256 of a zero byte, the salt and the content (RFC 6962 leaf hash), in hexadecimal.',
+  })
+  leafHashHex: string;
+}
+
+export const AuditEntryConnection = connectionOf(AuditEntry);
