@@ -2,7 +2,6 @@ import { pathToFileURL } from 'node:url';
 import { type App, openApp } from '../src/app.js';
 import { ConfigError, loadConfig } from '../src/config.js';
 import { QUEUES } from '../src/platform/jobs.js';
-import { openListener } from '../src/platform/listen.js';
 import { consume, openQueues } from '../src/platform/queue.js';
 import { type Endings, type Processors, runJob } from './processor.js';
 import { startRelay } from './relay.js';
@@ -18,8 +17,7 @@ export function startWorkers(app: App, processors: Processors, endings: Endings)
   const stop = new AbortController();
   const host = { app, processors, endings, stop: stop.signal };
   const queues = openQueues(app.config, app.log);
-  const listener = openListener(app.db.listenUrl);
-  const relay = startRelay(app, queues, listener);
+  const relay = startRelay(app, queues, app.listener);
   const sweep = startSweep(host, queues);
   const consumers = QUEUES.map((queue) =>
     consume({
@@ -34,7 +32,7 @@ export function startWorkers(app: App, processors: Processors, endings: Endings)
     close: async () => {
       stop.abort();
       await Promise.all([relay.close(), sweep.close(), ...consumers.map((consumer) => consumer.close())]);
-      await Promise.all([queues.close(), listener.close()]);
+      await queues.close();
     },
   };
 }

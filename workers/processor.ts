@@ -93,6 +93,7 @@ async function runClaimed(host: Host, job: ClaimedJob, requestId: string): Promi
   const shutDown = () => run.abort(new Stopped('SHUTDOWN'));
   host.stop.addEventListener('abort', shutDown, { once: true });
   if (host.stop.aborted) shutDown();
+  if (job.cancelRequested) run.abort(new Stopped('CANCELLED'));
   const heart = startHeart(app, job, run);
   let failure: unknown = null;
   try {

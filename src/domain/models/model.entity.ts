@@ -1,0 +1,139 @@
+import { Column, Entity, PrimaryColumn } from 'typeorm';
+import type { Signature } from '../../ml/infer.js';
+import type { AnyParameters, Algorithm } from '../../ml/spec.js';
+import type { Artifact, Metrics, ParityProof } from '../../ml/train.js';
+
+/** A name under which versions are numbered. */
+@Entity('model')
+export class ModelRow {
+  @PrimaryColumn('text', { name: 'tenant_id' })
+  tenantId: string;
+
+  @PrimaryColumn('text')
+  id: string;
+
+  @Column('text')
+  name: string;
+
+  @Column('text', { nullable: true })
+  description: string | null;
+
+  @Column('int', { name: 'last_number' })
+  lastNumber: number;
+
+  @Column('timestamptz', { name: 'created_at' })
+  createdAt: Date;
+}
+
+/** Written once, by `ModelService.register`; the database refuses every change but the mark of deleted data. */
+@Entity('model_version')
+export class ModelVersionRow {
+  @PrimaryColumn('text', { name: 'tenant_id' })
+  tenantId: string;
+
+  @PrimaryColumn('text')
+  id: string;
+
+  @Column('text', { name: 'model_id' })
+  modelId: string;
+
+  @Column('int')
+  number: number;
+
+  @Column('timestamptz', { name: 'created_at' })
+  createdAt: Date;
+
+  @Column('text')
+  digest: string;
+
+  @Column('bigint', { name: 'size_bytes' })
+  sizeBytes: number;
+
+  @Column('text', { name: 'blob_id' })
+  blobId: string;
+
+  @Column('jsonb')
+  signature: Signature;
+
+  @Column('text', { name: 'training_id' })
+  trainingId: string;
+
+  @Column('text', { name: 'dataset_version_id' })
+  datasetVersionId: string;
+
+  @Column('text', { name: 'dataset_digest' })
+  datasetDigest: string;
+
+  @Column('text', { name: 'split_id' })
+  splitId: string;
+
+  @Column('text', { name: 'split_digest' })
+  splitDigest: string;
+
+  @Column('text')
+  algorithm: Algorithm;
+
+  @Column('jsonb')
+  parameters: AnyParameters;
+
+  @Column('bigint')
+  seed: number;
+
+  @Column('text', { name: 'code_version' })
+  codeVersion: string;
+
+  @Column('jsonb')
+  validation: Metrics;
+
+  @Column('jsonb')
+  test: Metrics;
+
+  @Column('jsonb')
+  parity: ParityProof;
+
+  @Column('jsonb')
+  importance: Artifact['importance'];
+
+  @Column('jsonb')
+  history: Artifact['history'];
+
+  @Column('jsonb')
+  warnings: Artifact['warnings'];
+
+  @Column('int')
+  rounds: number;
+
+  @Column('int', { name: 'best_round' })
+  bestRound: number;
+
+  @Column('bigint', { name: 'train_rows' })
+  trainRows: number;
+
+  @Column('bigint', { name: 'elapsed_ms' })
+  elapsedMs: number;
+
+  @Column('bigint', { name: 'peak_memory_bytes' })
+  peakMemoryBytes: number;
+
+  @Column('boolean', { name: 'derived_from_deleted_data' })
+  derivedFromDeletedData: boolean;
+}
+
+/** A name of the tenant's own for one version of a model, such as `champion`. */
+@Entity('model_alias')
+export class ModelAliasRow {
+  @PrimaryColumn('text', { name: 'tenant_id' })
+  tenantId: string;
+
+  @PrimaryColumn('text', { name: 'model_id' })
+  modelId: string;
+
+  @PrimaryColumn('text')
+  alias: string;
+
+  @Column('text', { name: 'version_id' })
+  versionId: string;
+
+  @Column('timestamptz', { name: 'set_at' })
+  setAt: Date;
+}

@@ -1,0 +1,48 @@
+import { Column, Entity, PrimaryColumn } from 'typeorm';
+import type { Algorithm, AnyParameters, TaskName } from '../../ml/spec.js';
+
+/** What was asked for. How far it is, and how it ended, is in its job. */
+@Entity('training')
+export class TrainingRow {
+  @PrimaryColumn('text', { name: 'tenant_id' })
+  tenantId: string;
+
+  @PrimaryColumn('text')
+  id: string;
+
+  @Column('text', { name: 'model_id' })
+  modelId: string;
+
+  @Column('text', { name: 'dataset_version_id' })
+  datasetVersionId: string;
+
+  @Column('text', { name: 'split_id' })
+  splitId: string;
+
+  @Column('text')
+  target: string;
+
+  @Column('jsonb')
+  features: string[];
+
+  @Column('text')
+  task: TaskName;
+
+  @Column('text', { name: 'positive_class', nullable: true })
+  positiveClass: string | null;
+
+  @Column('text')
+  algorithm: Algorithm;
+
+  @Column('jsonb')
+  parameters: AnyParameters;
+
+  @Column('bigint')
+  seed: number;
+
+  @Column('text', { name: 'job_id' })
+  jobId: string;
+
+  @Column('timestamptz', { name: 'created_at' })
+  createdAt: Date;
+}

@@ -1,0 +1,279 @@
+import { randomInt } from 'node:crypto';
+import {
+  ALGORITHMS,
+  ALGORITHM_SPECS,
+  type Algorithm,
+  parseParameters,
+  SpecError,
+  type TaskName,
+} from '../../ml/spec.js';
+import type { Artifact, TrainSpec } from '../../ml/train.js';
+import type { NewBlob } from '../../platform/blobs.js';
+import type { Clock } from '../../platform/clock.js';
+import { type Db, inTenant, type Tx } from '../../platform/db.js';
+import { AppError, ERRORS, type ErrorCode } from '../../platform/errors.js';
+import { newId } from '../../platform/ids.js';
+import { cancelJob, enqueueJob, findJobs, type Job, retryJob } from '../../platform/jobs.js';
+import { type Page, type PageRequest, readPage } from '../../platform/page.js';
+import type { Scope } from '../../platform/scope.js';
+import { appendAudit, type AuditKind } from '../audit/audit.service.js';
+import type { SplitService } from '../datasets/split.service.js';
+import type { TrainingInput } from '../datasets/training-input.service.js';
+import type { ModelService, ModelVersionRow, Signature } from '../models/model.service.js';
+import type { TrainingRow } from './training.entity.js';
+import * as trainings from './training.repo.js';
+import type { TrainingFilter } from './training.repo.js';
+
+export type { TrainingRow } from './training.entity.js';
+export type { TrainingFilter } from './training.repo.js';
+
+/** A dataset version and one of its splits, ready to train on. */
+type TrainingData = Awaited<ReturnType<SplitService['trainingInput']>>;
+
+export interface NewTraining {
+  readonly datasetVersionId: string;
+  readonly splitId: string;
+  readonly target: string;
+  /** Default: the columns of role FEATURE. */
+  readonly features?: readonly string[] | null;
+  readonly task?: TaskName | null;
+  readonly positiveClass?: string | null;
+  readonly algorithm: { readonly name: Algorithm; readonly parameters: Readonly<Record<string, unknown>> };
+  readonly seed?: number | null;
+  readonly modelId?: string | null;
+  readonly modelName?: string | null;
+}
+
+/** What a child process is given beside the keys: nothing of tenants or names. */
+export interface TrainingPlan {
+  readonly training: TrainingRow;
+  readonly data: TrainingInput;
+  readonly datasetDigest: string;
+  readonly spec: TrainSpec;
+}
+
+/** What came out, without the file itself: that lies sealed in `onnx`. */
+export type Trained = Omit<Artifact, 'fitted' | 'onnx'> & {
+  readonly digest: string;
+  readonly sizeBytes: number;
+  readonly signature: Signature;
+  readonly codeVersion: string;
+  readonly elapsedMs: number;
+  readonly peakMemoryBytes: number;
+};
+
+/** Training: asked for here, done by a worker (workers/train.ts), ended by `finish` or the job's failure. */
+export class TrainingService {
+  constructor(
+    private readonly db: Pick<Db, 'app'>,
+    private readonly clock: Clock,
+    private readonly models: ModelService,
+    private readonly splits: SplitService,
+  ) {}
+
+  /**
+   * Puts a training in the queue. INVALID_INPUT with the field for what can be told without reading the data; what only the data
+   * can tell is the job's failure. NOT_FOUND and NOT_READY for the data.
+   */
+  start(scope: Scope, input: NewTraining): Promise<TrainingRow> {
+    const parameters = asInput('input.algorithm', () =>
+      parseParameters(input.algorithm.name, input.algorithm.parameters),
+    );
+    const seed = input.seed ?? randomInt(2 ** 31);
+    if (!Number.isSafeInteger(seed) || seed < 0 || seed >= 2 ** 32)
+      throw invalid('seed', 'A seed is a whole number from 0 to 2^32 - 1.');
+    return inTenant(this.db, scope, async (tx) => {
+      const data = await this.splits.trainingInput(tx, scope, input);
+      checkColumns(input, data);
+      const { model, isNew } = await this.modelFor(tx, scope, input);
+      const id = newId('training');
+      const row: TrainingRow = {
+        tenantId: scope.tenantId,
+        id,
+        modelId: model.id,
+        datasetVersionId: input.datasetVersionId,
+        splitId: input.splitId,
+        target: input.target,
+        features: input.features ? [...input.features] : usualFeatures(input.target, data),
+        task: input.task ?? 'AUTO',
+        positiveClass: input.positiveClass ?? null,
+        algorithm: input.algorithm.name,
+        parameters: parameters as TrainingRow['parameters'],
+        seed,
+        jobId: await enqueueJob(tx, scope, { name: 'train', subjectId: id }),
+        createdAt: this.clock.now(),
+      };
+      await trainings.insertTraining(tx, row);
+      if (isNew) await appendAudit(tx, scope, { kind: 'model.created', subjectId: model.id, at: row.createdAt });
+      const { modelId, datasetVersionId, splitId, target, algorithm } = row;
+      const detail = { modelId, datasetVersionId, splitId, target, algorithm, parameters: row.parameters, seed };
+      await appendAudit(tx, scope, { kind: 'training.started', subjectId: id, detail, at: row.createdAt });
+      return row;
+    });
+  }
+
+  /** Ends it within a second. CONFLICT if it is over. */
+  cancel(scope: Scope, id: string): Promise<TrainingRow> {
+    return inTenant(this.db, scope, async (tx) => {
+      const row = await trainings.getTraining(tx, id);
+      const job = await cancelJob(tx, scope, row.jobId);
+      // A running one is recorded by its worker, when it is really over.
+      if (job.state === 'CANCELLED') await this.record(tx, scope, row, 'training.cancelled');
+      return row;
+    });
+  }
+
+  /** Puts a failed or cancelled training back in the queue, as it was asked for. CONFLICT for any other. */
+  retry(scope: Scope, id: string): Promise<TrainingRow> {
+    return inTenant(this.db, scope, async (tx) => {
+      const row = await trainings.getTraining(tx, id);
+      await retryJob(tx, scope, row.jobId);
+      await this.record(tx, scope, row, 'training.retried');
+      return row;
+    });
+  }
+
+  find(scope: Scope, id: string): Promise<TrainingRow | null> {
+    return inTenant(this.db, scope, (tx) => trainings.findTraining(tx, id));
+  }
+
+  /** Newest first. */
+  list(scope: Scope, filter: TrainingFilter, request: PageRequest): Promise<Page<TrainingRow>> {
+    return inTenant(this.db, scope, (tx) =>
+      readPage(
+        request,
+        (row) => row.id,
+        (before, limit) => trainings.listTrainings(tx, filter, { before, limit }),
+      ),
+    );
+  }
+
+  /** The jobs of these trainings, in their order. */
+  jobs(scope: Scope, rows: readonly TrainingRow[]): Promise<(Job | null)[]> {
+    return inTenant(this.db, scope, (tx) =>
+      findJobs(
+        tx,
+        scope,
+        rows.map((row) => row.jobId),
+      ),
+    );
+  }
+
+  /** For the worker: everything that the child process needs. */
+  plan(scope: Scope, id: string): Promise<TrainingPlan> {
+    return inTenant(this.db, scope, async (tx) => {
+      const training = await trainings.getTraining(tx, id);
+      const { version, row: _, ...data } = await this.splits.trainingInput(tx, scope, training);
+      const datasetDigest = version.digest!;
+      const { algorithm, task, target, features, parameters, seed, positiveClass } = training;
+      const metadata = { training: id, datasetDigest, splitDigest: data.splitDigest };
+      return {
+        training,
+        data,
+        datasetDigest,
+        spec: { algorithm, task, target, features, parameters, seed, positiveClass, metadata },
+      };
+    });
+  }
+
+  /** Joins the transaction that marks the job SUCCEEDED: registers the version, once. */
+  async finish(
+    tx: Tx,
+    scope: Scope,
+    { training, data, datasetDigest }: TrainingPlan,
+    result: { trained: Trained; onnx: NewBlob },
+  ): Promise<ModelVersionRow> {
+    const { validationRows: _, testRows: __, ...trained } = result.trained;
+    const { id, modelId, datasetVersionId, splitId, algorithm, parameters, seed } = training;
+    // Deleted meanwhile? Then there is nothing to register: what it holds of the data must go, too.
+    await this.splits.trainingInput(tx, scope, training);
+    const version = await this.models.register(tx, scope, {
+      ...trained,
+      blob: result.onnx,
+      modelId,
+      trainingId: id,
+      datasetVersionId,
+      datasetDigest,
+      splitId,
+      splitDigest: data.splitDigest,
+      algorithm,
+      parameters,
+      seed,
+    });
+    const detail = {
+      modelVersionId: version.id,
+      elapsedMs: trained.elapsedMs,
+      peakMemoryBytes: trained.peakMemoryBytes,
+    };
+    await appendAudit(tx, scope, { kind: 'training.finished', subjectId: id, detail });
+    return version;
+  }
+
+  /** Joins the transaction that ends the job without success. */
+  async recordEnd(
+    tx: Tx,
+    scope: Scope,
+    id: string,
+    end: { state: 'FAILED' | 'CANCELLED'; code: string | null },
+  ): Promise<void> {
+    const row = await trainings.getTraining(tx, id);
+    if (end.code === 'PARITY_FAILED') await this.record(tx, scope, row, 'version.refused', { code: end.code });
+    if (end.state === 'CANCELLED') await this.record(tx, scope, row, 'training.cancelled');
+    else await this.record(tx, scope, row, 'training.failed', { code: end.code });
+  }
+
+  private async record(tx: Tx, scope: Scope, row: TrainingRow, kind: AuditKind, detail = {}): Promise<void> {
+    await appendAudit(tx, scope, { kind, subjectId: row.id, detail, at: this.clock.now() });
+  }
+
+  private async modelFor(tx: Tx, scope: Scope, input: NewTraining) {
+    if (!input.modelId === !input.modelName)
+      throw invalid('modelId', 'Name either an existing model (modelId) or a new one (modelName).');
+    if (input.modelId) return { model: await this.models.get(tx, input.modelId), isNew: false };
+    return this.models.findOrInsert(tx, scope, input.modelName!);
+  }
+}
+
+/** Every algorithm with its parameters, as data for a form. */
+export function describeAlgorithms() {
+  return ALGORITHMS.map((name) => ({ name, ...ALGORITHM_SPECS[name] }));
+}
+
+function checkColumns(input: NewTraining, data: TrainingData): void {
+  const names = new Set(data.version.columns!.map((column) => column.name));
+  const known = (name: string) => names.has(name);
+  if (!known(input.target)) throw invalid('target', 'The dataset has no such column.');
+  if (!input.features) return;
+  if (input.features.length === 0) throw invalid('features', 'Name at least one column, or leave this out to use all.');
+  const unknown = input.features.findIndex((name) => !known(name));
+  if (unknown >= 0) throw invalid(`features.${unknown}`, 'The dataset has no such column.');
+  if (input.features.includes(input.target)) throw invalid('features', 'The target cannot be a feature as well.');
+  if (new Set(input.features).size < input.features.length) throw invalid('features', 'A column is named twice.');
+}
+
+/** Columns that tell something of more than one row: no identifiers, free text, constants. */
+function usualFeatures(target: string, { version }: TrainingData): string[] {
+  const features = version.columns!.filter(({ name, role }) => role === 'FEATURE' && name !== target);
+  if (features.length === 0) throw invalid('features', 'The dataset has no column to learn from; name some.');
+  return features.map(({ name }) => name);
+}
+
+function invalid(field: string, message: string): AppError {
+  return new AppError('INVALID_INPUT', message, { field: `input.${field}` });
+}
+
+/** A SpecError is about what was asked: the field below `path`. */
+function asInput<T>(path: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof SpecError)) throw error;
+    throw new AppError('INVALID_INPUT', error.message, { field: `${path}.${error.field}` });
+  }
+}
+
+/** What the child says is wrong with the request or the data, as the job's failure. `code`: a SpecErrorCode. */
+export function specFailure(code: string, field: string | null, message: string): AppError {
+  const known = code in ERRORS ? (code as ErrorCode) : 'INVALID_INPUT';
+  return new AppError(known, message, { field: field ? `input.${field}` : undefined });
+}
