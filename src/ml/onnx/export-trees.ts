@@ -155,16 +155,11 @@ interface Leaf {
 
 /** Adds a tree whose root splits. */
 function addTree(to: Ensemble, tree: Tree, columnOf: Int32Array, { target, weight }: Leaf): void {
-  const place = new Int32Array(tree.feature.length);
-  let next = to.inner;
+  const place = placeNodes(tree, to.inner, to.leaf);
   for (let node = 0; node < place.length; node++) {
-    if (tree.feature[node]! >= 0) {
-      place[node] = next++;
-      continue;
-    }
-    place[node] = to.leaf;
-    to.leafTarget[to.leaf] = target;
-    to.leafWeight[to.leaf] = weight(node, to.leaf);
+    if (tree.feature[node]! >= 0) continue;
+    to.leafTarget[place[node]!] = target;
+    to.leafWeight[place[node]!] = weight(node, place[node]!);
     to.leaf++;
   }
   to.roots.push(place[0]!);
@@ -181,6 +176,19 @@ function addTree(to: Ensemble, tree: Tree, columnOf: Int32Array, { target, weigh
     to.rightIsLeaf[at] = tree.feature[right]! < 0 ? 1 : 0;
     addSplit(to, at, tree, node);
   }
+}
+
+/** Index of every node among the ensemble's inner nodes, or its leaves, which start at `inner` and `leaf`. */
+function placeNodes({ feature, left, right }: Tree, inner: number, leaf: number): Int32Array {
+  const place = Int32Array.from(feature, (f) => (f >= 0 ? inner++ : leaf++));
+  // ONNX Runtime up to 1.23 takes a root for a leaf where its children have the same index, be one an inner node and one a leaf.
+  const [a, b] = [left[0]!, right[0]!];
+  if (place[a] === place[b]) {
+    const rootLeaf = feature[a]! < 0 ? a : b;
+    const other = feature.findIndex((f, node) => f < 0 && node !== rootLeaf);
+    [place[rootLeaf], place[other]] = [place[other]!, place[rootLeaf]!];
+  }
+  return place;
 }
 
 /** A set without members is no set to the operator: no code is at or below -1, and missing keeps its side. */
