@@ -25,7 +25,8 @@ const ENDPOINTS = `
     signature jsonb not null,
     created_at timestamptz not null,
     routed_at timestamptz not null,
-    primary key (tenant_id, id)
+    primary key (tenant_id, id),
+    foreign key (tenant_id, model_version_id) references model_version (tenant_id, id)
   );
   create unique index endpoint_name on endpoint (tenant_id, name) where state <> 'DELETED';
   call protect_tenant_table('endpoint');

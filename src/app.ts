@@ -4,14 +4,21 @@ import {
   AgreementSignatureRow,
   TenantSigningKeyRow,
 } from './domain/agreements/agreement.entity.js';
+import { AgreementService } from './domain/agreements/agreement.service.js';
 import { AuditEntryRow } from './domain/audit/audit.entity.js';
 import { AuditService } from './domain/audit/audit.service.js';
 import { DatasetRow, UploadRow } from './domain/datasets/dataset.entity.js';
 import { DatasetService } from './domain/datasets/dataset.service.js';
 import { SplitService } from './domain/datasets/split.service.js';
 import { UploadService } from './domain/datasets/upload.service.js';
+import { LedgerService } from './domain/metering/ledger.service.js';
+import { UsageService } from './domain/metering/usage.service.js';
 import { ModelAliasRow, ModelRow, ModelVersionRow } from './domain/models/model.entity.js';
 import { ModelService } from './domain/models/model.service.js';
+import { EndpointRow } from './domain/serving/endpoint.entity.js';
+import { EndpointService, offeredEndpoints } from './domain/serving/endpoint.service.js';
+import { Policies } from './domain/serving/policy.js';
+import { PredictService } from './domain/serving/predict.service.js';
 import { AccountService } from './domain/tenants/account.service.js';
 import { ApplicationService } from './domain/tenants/application.service.js';
 import { CredentialService } from './domain/tenants/credential.service.js';
@@ -25,6 +32,7 @@ import {
   TenantRow,
 } from './domain/tenants/tenant.entity.js';
 import { TenantService } from './domain/tenants/tenant.service.js';
+import { Batcher, SessionPool } from './ml/infer.js';
 import { BlobStore } from './platform/blobs.js';
 import { TrainingRow } from './domain/training/training.entity.js';
 import { TrainingService } from './domain/training/training.service.js';
@@ -50,6 +58,7 @@ export const ENTITIES = [
   AgreementRow,
   AgreementSignatureRow,
   TenantSigningKeyRow,
+  EndpointRow,
   ModelRow,
   ModelVersionRow,
   ModelAliasRow,
@@ -75,8 +84,15 @@ export interface App {
   readonly splits: SplitService;
   readonly models: ModelService;
   readonly trainings: TrainingService;
+  readonly agreements: AgreementService;
+  readonly usage: UsageService;
+  readonly endpoints: EndpointService;
+  readonly predictions: PredictService;
   close(): Promise<void>;
 }
+
+/** The models that a process holds in memory to serve, at most; the least recently used go first. */
+const MODEL_MEMORY_BYTES = 2 ** 30;
 
 /** The composition root: configuration -> database, services. `name` is the process's name in the log. */
 export async function openApp(config: Config, name: string, clock: Clock = systemClock): Promise<App> {
@@ -87,6 +103,11 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
   const datasets = new DatasetService(db, clock, blobs);
   const splits = new SplitService(db, clock, blobs, datasets);
   const models = new ModelService(db, clock, blobs);
+  const agreements = new AgreementService({ db, clock, keys: blobs.keys, endpoints: offeredEndpoints });
+  const policies = new Policies(db.gate, listener);
+  const ledger = new LedgerService(db.ledger);
+  const sessions = new SessionPool(MODEL_MEMORY_BYTES);
+  const serving = { clock, log, policies, models, ledger, sessions, batcher: new Batcher() };
   return {
     config,
     clock,
@@ -105,7 +126,14 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
     splits,
     models,
     trainings: new TrainingService(db, clock, models, splits),
+    agreements,
+    usage: new UsageService({ db, clock, agreements }),
+    endpoints: new EndpointService({ db, clock, models, agreements, policies }),
+    predictions: new PredictService(serving),
     close: async () => {
+      // What is under way is recorded and answered first.
+      await ledger.close();
+      sessions.close();
       await listener.close();
       await db.close();
     },

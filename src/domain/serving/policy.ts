@@ -1,0 +1,101 @@
+import type { Pool } from 'pg';
+import type { Listener } from '../../platform/listen.js';
+import type { AgreementState, Terms } from '../agreements/agreement.service.js';
+import type { PublishedSignature } from './endpoint.entity.js';
+
+/** An agreement as decisions see it. */
+export interface AgreementPolicy {
+  readonly id: string;
+  readonly terms: Terms;
+  readonly state: AgreementState;
+  readonly validFrom: Date;
+  readonly validUntil: Date;
+}
+
+/** All that decides about one tenant's requests to one endpoint. */
+export interface Policy {
+  readonly endpoint: {
+    readonly id: string;
+    readonly tenantId: string;
+    readonly name: string;
+    readonly state: 'READY' | 'DELETED';
+    readonly modelVersionId: string;
+    readonly signature: PublishedSignature;
+    readonly createdAt: Date;
+    readonly routedAt: Date;
+  };
+  /** Between the endpoint's tenant and this one, oldest first; empty for the endpoint's own tenant. */
+  readonly agreements: readonly AgreementPolicy[];
+}
+
+const MOST_ENDPOINTS = 10_000;
+const MOST_TENANTS = 1000;
+
+/**
+ * Policies in memory, forgotten when the database notifies a change. Out of touch with the database's news nothing is
+ * remembered: every request reads. What was decided on news that have not arrived yet is caught by the ledger, which looks at
+ * the agreement again under its lock.
+ */
+export class Policies {
+  /** By endpoint, then by tenant. The promises are kept, so that many first requests read once. */
+  private readonly known = new Map<string, Map<string, Promise<Policy | null>>>();
+
+  constructor(
+    private readonly gate: Pool,
+    private readonly listener: Listener,
+  ) {
+    listener.on('concordat_policy', (endpointId) => {
+      if (endpointId === null) this.known.clear();
+      else this.known.delete(endpointId);
+    });
+  }
+
+  /** Null if there is no such endpoint. That there is one says nothing about who may know of it. */
+  find(tenantId: string, endpointId: string): Promise<Policy | null> {
+    if (!this.listener.isInTouch()) {
+      this.known.clear();
+      return readPolicy(this.gate, tenantId, endpointId);
+    }
+    const tenants = this.known.get(endpointId);
+    const found = tenants?.get(tenantId);
+    if (found) return found;
+    // Remembered before it is read: news that come during the reading forget it.
+    const reading = readPolicy(this.gate, tenantId, endpointId);
+    if (this.known.size >= MOST_ENDPOINTS) this.known.clear();
+    if (!tenants || tenants.size >= MOST_TENANTS) this.known.set(endpointId, new Map([[tenantId, reading]]));
+    else tenants.set(tenantId, reading);
+    const forget = () => {
+      const now = this.known.get(endpointId);
+      if (now?.get(tenantId) === reading) now.delete(tenantId);
+      if (now?.size === 0) this.known.delete(endpointId);
+    };
+    reading.then((policy) => policy ?? forget(), forget);
+    return reading;
+  }
+}
+
+type Row = Policy['endpoint'] & { readonly agreements: (AgreementPolicy & { validFrom: string; validUntil: string })[] };
+
+async function readPolicy(gate: Pool, tenantId: string, endpointId: string): Promise<Policy | null> {
+  const { rows } = await gate.query<Row>({
+    name: 'policy',
+    text: `select e.id, e.tenant_id as "tenantId", e.name, e.state, e.model_version_id as "modelVersionId", e.signature,
+        e.created_at as "createdAt", e.routed_at as "routedAt",
+        coalesce((select jsonb_agg(jsonb_build_object('id', a.id, 'terms', a.terms, 'state', a.state,
+            'validFrom', a.valid_from, 'validUntil', a.valid_until) order by a.id)
+          from agreement a where a.provider_tenant_id = e.tenant_id and a.endpoint_id = e.id and a.consumer_tenant_id = $2), '[]') as agreements
+      from endpoint e where e.id = $1`,
+    values: [endpointId, tenantId],
+  });
+  const [row] = rows;
+  if (!row) return null;
+  const { agreements, ...endpoint } = row;
+  return {
+    endpoint,
+    agreements: agreements.map((agreement) => ({
+      ...agreement,
+      validFrom: new Date(agreement.validFrom),
+      validUntil: new Date(agreement.validUntil),
+    })),
+  };
+}

@@ -1,0 +1,195 @@
+import { randomBytes } from 'node:crypto';
+import { type Batcher, encodeInputs, type Inference, InputError, type RawValue, type SessionPool } from '../../ml/infer.js';
+import type { Clock } from '../../platform/clock.js';
+import { AppError, type ErrorCode, type ErrorDetails } from '../../platform/errors.js';
+import { kindOf, newId } from '../../platform/ids.js';
+import type { Logger } from '../../platform/log.js';
+import type { Scope } from '../../platform/scope.js';
+import type { Entry, LedgerService, Posted } from '../metering/ledger.service.js';
+import type { ModelService } from '../models/model.service.js';
+import { canonicalAnswer, canonicalColumns, commitTo } from './commitment.js';
+import { type Admission, decide, notInForceMessage } from './decide.js';
+import { type Answer, disclose } from './disclose.js';
+import type { Policies, Policy } from './policy.js';
+
+export interface PredictRequest {
+  readonly endpointId: string;
+  readonly purpose?: string | null;
+  readonly agreementId?: string | null;
+  /** Named columns of equal length. */
+  readonly columns: Readonly<Record<string, readonly unknown[]>>;
+}
+
+/** An answer, recorded and charged before it exists for the caller. */
+export interface Prediction extends Answer {
+  readonly id: string;
+  readonly rowCount: number;
+  readonly modelVersionId: string;
+  readonly agreementId: string | null;
+  readonly logIndex: number;
+  /** Of the audit entry; hexadecimal. */
+  readonly leafHash: string;
+  /** Opens the digests of input and output in the audit entry; hexadecimal. */
+  readonly salt: string;
+  readonly at: Date;
+  readonly latencyMs: number;
+}
+
+export interface PredictServiceParts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly policies: Policies;
+  readonly models: ModelService;
+  readonly ledger: LedgerService;
+  readonly sessions: SessionPool;
+  readonly batcher: Batcher;
+}
+
+/** The prediction path: decide, infer, disclose, record, answer. There is no other way to an answer. */
+export class PredictService {
+  constructor(private readonly parts: PredictServiceParts) {}
+
+  /**
+   * Throws what `decide` denies, what the ledger refuses, INPUT_INVALID, ENDPOINT_NOT_READY. All but NOT_FOUND and FORBIDDEN
+   * are recorded, with their code.
+   */
+  async predict(scope: Scope, request: PredictRequest): Promise<Prediction> {
+    const started = performance.now();
+    const { columns, purpose = null, agreementId = null } = request;
+    const policy = await this.findPolicy(scope, request.endpointId);
+    const rowCount = rowCountOf(columns);
+    const mayPredict = scope.permissions.has('prediction:create');
+    const now = this.parts.clock.now();
+    const decision = decide({ tenantId: scope.tenantId, mayPredict, policy, agreementId, purpose, rowCount, now });
+    if (!decision.admit) {
+      const { code, message, ...details } = decision;
+      // Of what the caller may not even know to exist, no record is kept either.
+      if (!policy || code === 'NOT_FOUND' || code === 'FORBIDDEN') throw new AppError(code, message, details);
+      const declared = code === 'PURPOSE_NOT_ALLOWED' ? null : purpose;
+      const about = { policy, rowCount, purpose: declared, agreementId: decision.agreementId };
+      return this.refuse(scope, about, new AppError(code, message, details));
+    }
+    const about = { policy: policy!, rowCount, purpose, agreementId: decision.agreementId };
+    let inference: Inference;
+    try {
+      inference = await this.infer(about.policy, columns, rowCount);
+    } catch (error) {
+      return this.refuse(scope, about, this.refusalOf(error, about.policy));
+    }
+    return this.settle(scope, { about, decision, inference, columns, started });
+  }
+
+  /** The answer leaves after the commit, or not at all. */
+  private async settle(scope: Scope, done: Done): Promise<Prediction> {
+    const { about, decision, inference, columns, started } = done;
+    const answer = disclose(inference, decision.disclosure);
+    const salt = randomBytes(16);
+    const entry = entryOf(about, {
+      disclosure: decision.disclosure.kind === 'SCORES' ? `SCORES:${decision.disclosure.digits}` : decision.disclosure.kind,
+      inputDigest: commitTo(salt, 'input', canonicalColumns(columns)),
+      outputDigest: commitTo(salt, 'output', canonicalAnswer(answer)),
+    });
+    const posted = await this.parts.ledger.record(scope, entry);
+    if (posted.refusal !== null) throw ledgerRefusal(posted, about.rowCount);
+    return {
+      ...answer,
+      id: entry.predictionId,
+      rowCount: about.rowCount,
+      modelVersionId: about.policy.endpoint.modelVersionId,
+      agreementId: about.agreementId,
+      logIndex: posted.logIndex,
+      leafHash: posted.leafHash.toString('hex'),
+      salt: salt.toString('hex'),
+      at: posted.at,
+      latencyMs: Math.round((performance.now() - started) * 10) / 10,
+    };
+  }
+
+  private findPolicy(scope: Scope, endpointId: string): Promise<Policy | null> {
+    if (kindOf(endpointId) !== 'endpoint') return Promise.resolve(null);
+    return this.parts.policies.find(scope.tenantId, endpointId);
+  }
+
+  /** The model is read on behalf of the endpoint's tenant: only after the decision that the caller may have its answer. */
+  private infer({ endpoint }: Policy, columns: PredictRequest['columns'], rowCount: number): Promise<Inference> {
+    const { sessions, batcher, models } = this.parts;
+    const load = async () => (await models.readOnnx({ tenantId: endpoint.tenantId }, endpoint.modelVersionId)).onnx;
+    return sessions.use(endpoint.modelVersionId, load, async (model) => {
+      const raw = columns as Readonly<Record<string, readonly RawValue[]>>;
+      return batcher.infer(model, encodeInputs(model.signature.inputs, raw, rowCount));
+    });
+  }
+
+  private refusalOf(error: unknown, { endpoint }: Policy): AppError {
+    if (error instanceof InputError) {
+      const { column, row, message } = error;
+      const where = [...(column === null ? [] : [`column ${column}`]), ...(row === null ? [] : [`row ${row}`])];
+      const field = `input.columns${column === null ? '' : `.${column}`}${row === null ? '' : `[${row}]`}`;
+      return new AppError('INPUT_INVALID', [...where, message].join(': '), { field });
+    }
+    // Only the kind of the error: the runtime's messages may quote what they were given.
+    const kind = error instanceof AppError ? error.code : error instanceof Error ? error.name : 'unknown';
+    this.parts.log.error({ endpointId: endpoint.id, modelVersionId: endpoint.modelVersionId, kind }, 'inference failed');
+    return new AppError('ENDPOINT_NOT_READY', 'The endpoint does not answer at present.', { retryAfterMs: 1000 });
+  }
+
+  /** Records the refusal, then throws it. */
+  private async refuse(scope: Scope, about: About, error: AppError): Promise<never> {
+    await this.parts.ledger.record(scope, { ...entryOf(about, {}), refusal: error.code });
+    throw error;
+  }
+}
+
+interface About {
+  readonly policy: Policy;
+  readonly agreementId: string | null;
+  readonly purpose: string | null;
+  readonly rowCount: number;
+}
+
+interface Done {
+  readonly about: About;
+  readonly decision: Admission;
+  readonly inference: Inference;
+  readonly columns: PredictRequest['columns'];
+  readonly started: number;
+}
+
+function entryOf({ policy, agreementId, purpose, rowCount }: About, commitments: Record<string, string>): Entry {
+  return {
+    predictionId: newId('prediction'),
+    providerTenantId: policy.endpoint.tenantId,
+    endpointId: policy.endpoint.id,
+    agreementId,
+    modelVersionId: policy.endpoint.modelVersionId,
+    purpose,
+    rowCount,
+    refusal: null,
+    commitments,
+  };
+}
+
+/** Of the longest column: what a request must at least be charged for. Whether all are equal is checked later. */
+function rowCountOf(columns: PredictRequest['columns']): number {
+  let rowCount = 0;
+  for (const column of Object.values(columns)) rowCount = Math.max(rowCount, column.length);
+  return rowCount;
+}
+
+const REFUSED: Partial<Record<ErrorCode, (posted: Posted, rowCount: number) => [string, ErrorDetails?]>> = {
+  QUOTA_DAY_EXCEEDED: ({ detail, at }, rowCount) => [
+    `The agreement has ${detail} rows left today (UTC); the request has ${rowCount}.`,
+    { retryAfterMs: 86_400_000 - (at.getTime() % 86_400_000) },
+  ],
+  QUOTA_TOTAL_EXCEEDED: ({ detail }, rowCount) => [
+    `The agreement has ${detail} rows left in total; the request has ${rowCount}.`,
+  ],
+  AGREEMENT_NOT_IN_FORCE: ({ detail }) => [notInForceMessage(detail ?? 'MISSING')],
+  UNAUTHENTICATED: () => ['The API key has been revoked or has expired.'],
+};
+
+function ledgerRefusal(posted: Posted, rowCount: number): AppError {
+  const code = posted.refusal as ErrorCode;
+  const [message, details] = REFUSED[code]?.(posted, rowCount) ?? ['The ledger refuses the request.'];
+  return new AppError(code, message, details);
+}
