@@ -11,11 +11,12 @@ const CRASHED = /\bSIG(?:SEGV|ABRT|BUS|ILL|FPE|TRAP)\b/;
 export const ingest: Processor = async (app, job, { scope, signal, progress }) => {
   const { upload, table } = await app.datasets.prepareIngest(scope, job.subjectId);
   const memoryLimitMb = Math.floor(app.config.childMemoryMb * JOBS.ingest.memoryShare);
-  const { wrappedKey: _, ...sealedTable } = table;
+  // The child gets the key, not how it is kept.
+  const { tenantId, blobId, path, key } = table;
   try {
     const result = await runChild<IngestResult, JobProgress>({
       program: new URL('./ingest-child.js', import.meta.url),
-      input: { upload, table: sealedTable, memoryLimitMb },
+      input: { upload, table: { tenantId, blobId, path, key }, memoryLimitMb },
       memoryLimitMb,
       signal,
       onProgress: (news) => void progress(news),
