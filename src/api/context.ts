@@ -19,7 +19,11 @@ export interface Presented {
  * The token that the request presents: a bearer header, else the session cookie if `cookies` says that this request may use
  * it. A malformed header is UNAUTHENTICATED rather than nobody.
  */
-export function presentedToken(request: IncomingMessage, publicUrl: string, cookies: boolean): Presented | null {
+export function presentedToken(
+  request: Pick<IncomingMessage, 'headers'>,
+  publicUrl: string,
+  cookies: boolean,
+): Presented | null {
   const { authorization, cookie } = request.headers;
   if (authorization !== undefined) {
     const token = /^Bearer +([A-Za-z0-9_-]{1,200})$/i.exec(authorization)?.[1];

@@ -1,8 +1,10 @@
 import { Arg, Authorized, Ctx, ID, Query, Resolver } from 'type-graphql';
 import type { App } from '../app.js';
+import { inTenant } from '../platform/db.js';
 import { notFound } from '../platform/errors.js';
 import { Node, type NodeLoader, type RequestContext } from '../platform/graphql.js';
 import { type IdKind, kindOf } from '../platform/ids.js';
+import { findJob } from '../platform/jobs.js';
 import type { Permission } from '../platform/permissions.js';
 import { requireAccess } from './permission.js';
 
@@ -20,15 +22,23 @@ export const NODE_TYPES: ReadonlyMap<IdKind, string> = new Map<IdKind, string>([
   ['invitation', 'Invitation'],
   ['application', 'Application'],
   ['apiKey', 'ApiKey'],
+  ['job', 'Job'],
+  ['model', 'Model'],
+  ['modelVersion', 'ModelVersion'],
+  ['training', 'Training'],
 ]);
 
-export function makeNodeKinds({ tenants, applications }: App): NodeKinds {
+export function makeNodeKinds({ db, tenants, applications, models, trainings }: App): NodeKinds {
   return {
     tenant: { permission: 'tenant:read', load: (scope, id) => tenants.find(scope, id) },
     membership: { permission: 'tenant:read', load: (scope, id) => tenants.findMember(scope, id) },
     invitation: { permission: 'tenant:manage', load: (scope, id) => tenants.findInvitation(scope, id) },
     application: { permission: 'tenant:read', load: (scope, id) => applications.find(scope, id) },
     apiKey: { permission: 'application:manage', load: (scope, id) => applications.findKey(scope, id) },
+    job: { permission: 'training:read', load: (scope, id) => inTenant(db, scope, (tx) => findJob(tx, scope, id)) },
+    model: { permission: 'model:read', load: (scope, id) => models.find(scope, id) },
+    modelVersion: { permission: 'model:read', load: (scope, id) => models.findVersion(scope, id) },
+    training: { permission: 'training:read', load: (scope, id) => trainings.find(scope, id) },
   };
 }
 

@@ -9,9 +9,11 @@ import {
 import { buildSchemaSync, type NonEmptyArray } from 'type-graphql';
 import type { App } from '../app.js';
 import { AuditResolver } from '../domain/audit/audit.resolver.js';
+import { ModelResolver, ModelVersionResolver } from '../domain/models/model.resolver.js';
 import { AccountResolver } from '../domain/tenants/account.resolver.js';
 import { ApplicationResolver } from '../domain/tenants/application.resolver.js';
 import { TenantResolver } from '../domain/tenants/tenant.resolver.js';
+import { TrainingResolver } from '../domain/training/training.resolver.js';
 import { isResultUnion, refusalOf } from '../platform/graphql.js';
 import { kindOf } from '../platform/ids.js';
 import { makeNodeKinds, NODE_TYPES, NodeResolver } from './node.resolver.js';
@@ -26,6 +28,9 @@ const RESOLVERS: [ResolverClass, (app: App) => object][] = [
   [AccountResolver, (app) => new AccountResolver(app.accounts, app.tenants)],
   [TenantResolver, (app) => new TenantResolver(app.tenants)],
   [ApplicationResolver, (app) => new ApplicationResolver(app.applications)],
+  [ModelResolver, (app) => new ModelResolver(app.models)],
+  [ModelVersionResolver, (app) => new ModelVersionResolver(app.models)],
+  [TrainingResolver, (app) => new TrainingResolver(app.trainings, app.models)],
 ];
 
 /** The executable schema. Without an app it can be printed and validated against, not executed. */
