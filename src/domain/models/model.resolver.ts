@@ -1,4 +1,4 @@
-import { Arg, Args, Authorized, FieldResolver, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { Arg, Args, Authorized, FieldResolver, Float, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { notFound } from '../../platform/errors.js';
 import { CurrentScope, PageArgs } from '../../platform/graphql.js';
 import type { Page } from '../../platform/page.js';
@@ -149,7 +149,7 @@ export class ModelVersionResolver {
     return signature.classes;
   }
 
-  @FieldResolver(() => Number, {
+  @FieldResolver(() => Float, {
     nullable: true,
     description:
       'Two classes: the least score of the second one with which it is the label. Chosen on the validation rows.',

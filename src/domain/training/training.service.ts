@@ -13,7 +13,7 @@ import type { Clock } from '../../platform/clock.js';
 import { type Db, inTenant, type Tx } from '../../platform/db.js';
 import { AppError, ERRORS, type ErrorCode } from '../../platform/errors.js';
 import { newId } from '../../platform/ids.js';
-import { cancelJob, enqueueJob, findJobs, type Job, retryJob } from '../../platform/jobs.js';
+import { cancelJob, enqueueJob, findJobs, getJob, type Job, retryJob } from '../../platform/jobs.js';
 import { type Page, type PageRequest, readPage } from '../../platform/page.js';
 import type { Scope } from '../../platform/scope.js';
 import { appendAudit, type AuditKind } from '../audit/audit.service.js';
@@ -62,6 +62,9 @@ export type Trained = Omit<Artifact, 'fitted' | 'onnx'> & {
   readonly peakMemoryBytes: number;
 };
 
+/** A training with the state of its job. */
+export type TrainingView = TrainingRow & { readonly job: Job };
+
 /** Training: asked for here, done by a worker (workers/train.ts), ended by `finish` or the job's failure. */
 export class TrainingService {
   constructor(
@@ -75,7 +78,7 @@ export class TrainingService {
    * Puts a training in the queue. INVALID_INPUT with the field for what can be told without reading the data; what only the data
    * can tell is the job's failure. NOT_FOUND and NOT_READY for the data.
    */
-  start(scope: Scope, input: NewTraining): Promise<TrainingRow> {
+  async start(scope: Scope, input: NewTraining): Promise<TrainingView> {
     const parameters = asInput('input.algorithm', () =>
       parseParameters(input.algorithm.name, input.algorithm.parameters),
     );
@@ -108,53 +111,50 @@ export class TrainingService {
       const { modelId, datasetVersionId, splitId, target, algorithm } = row;
       const detail = { modelId, datasetVersionId, splitId, target, algorithm, parameters: row.parameters, seed };
       await appendAudit(tx, scope, { kind: 'training.started', subjectId: id, detail, at: row.createdAt });
-      return row;
+      return { ...row, job: await getJob(tx, scope, row.jobId) };
     });
   }
 
   /** Ends it within a second. CONFLICT if it is over. */
-  cancel(scope: Scope, id: string): Promise<TrainingRow> {
+  cancel(scope: Scope, id: string): Promise<TrainingView> {
     return inTenant(this.db, scope, async (tx) => {
       const row = await trainings.getTraining(tx, id);
       const job = await cancelJob(tx, scope, row.jobId);
       // A running one is recorded by its worker, when it is really over.
       if (job.state === 'CANCELLED') await this.record(tx, scope, row, 'training.cancelled');
-      return row;
+      return { ...row, job };
     });
   }
 
   /** Puts a failed or cancelled training back in the queue, as it was asked for. CONFLICT for any other. */
-  retry(scope: Scope, id: string): Promise<TrainingRow> {
+  retry(scope: Scope, id: string): Promise<TrainingView> {
     return inTenant(this.db, scope, async (tx) => {
       const row = await trainings.getTraining(tx, id);
-      await retryJob(tx, scope, row.jobId);
+      const job = await retryJob(tx, scope, row.jobId);
       await this.record(tx, scope, row, 'training.retried');
-      return row;
+      return { ...row, job };
     });
   }
 
-  find(scope: Scope, id: string): Promise<TrainingRow | null> {
-    return inTenant(this.db, scope, (tx) => trainings.findTraining(tx, id));
+  find(scope: Scope, id: string): Promise<TrainingView | null> {
+    return inTenant(this.db, scope, async (tx) => {
+      const row = await trainings.findTraining(tx, id);
+      return row && { ...row, job: await getJob(tx, scope, row.jobId) };
+    });
   }
 
   /** Newest first. */
-  list(scope: Scope, filter: TrainingFilter, request: PageRequest): Promise<Page<TrainingRow>> {
+  list(scope: Scope, filter: TrainingFilter, request: PageRequest): Promise<Page<TrainingView>> {
     return inTenant(this.db, scope, (tx) =>
       readPage(
         request,
         (row) => row.id,
-        (before, limit) => trainings.listTrainings(tx, filter, { before, limit }),
-      ),
-    );
-  }
-
-  /** The jobs of these trainings, in their order. */
-  jobs(scope: Scope, rows: readonly TrainingRow[]): Promise<(Job | null)[]> {
-    return inTenant(this.db, scope, (tx) =>
-      findJobs(
-        tx,
-        scope,
-        rows.map((row) => row.jobId),
+        async (before, limit) => {
+          const rows = await trainings.listTrainings(tx, filter, { before, limit });
+          const jobIds = rows.map((row) => row.jobId);
+          const jobs = await findJobs(tx, scope, jobIds);
+          return rows.map((row, i) => ({ ...row, job: jobs[i]! }));
+        },
       ),
     );
   }

@@ -1,0 +1,166 @@
+import { Arg, Args, Authorized, FieldResolver, ID, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
+import type { Algorithm, ParameterSpec } from '../../ml/spec.js';
+import { AppError, notFound } from '../../platform/errors.js';
+import { jobPayload } from '../../platform/events.js';
+import { CurrentScope, PageArgs, type RequestContext } from '../../platform/graphql.js';
+import type { Page } from '../../platform/page.js';
+import type { Scope } from '../../platform/scope.js';
+import { ModelService } from '../models/model.service.js';
+import { AlgorithmEnum, Model, ModelVersion, ParameterValue } from '../models/model.types.js';
+import { algorithmOf, fieldOf } from './algorithm.types.js';
+import { describeAlgorithms, TrainingService, type TrainingView } from './training.service.js';
+import {
+  CancelTrainingInput,
+  CancelTrainingPayload,
+  CancelTrainingResult,
+  RetryTrainingInput,
+  RetryTrainingPayload,
+  RetryTrainingResult,
+  StartTrainingInput,
+  StartTrainingPayload,
+  StartTrainingResult,
+  Training,
+  TrainingAlgorithm,
+  TrainingConnection,
+  TrainingFilterInput,
+  type TrainingParameter,
+} from './training.types.js';
+
+/** The topic of everything that happens to the job of a subject. */
+const topicOf = ({ args, context }: { args: { id?: string }; context: RequestContext }) => {
+  if (!context.scope) throw new AppError('UNAUTHENTICATED', 'This needs a tenant: sign in, and choose one.');
+  return jobPayload(context.scope.tenantId, args.id ?? '');
+};
+
+@Resolver(() => Training)
+export class TrainingResolver {
+  constructor(
+    private readonly trainings: TrainingService,
+    private readonly models: ModelService,
+  ) {}
+
+  @Authorized('training:read')
+  @Query(() => Training, { nullable: true, description: 'A training.' })
+  training(
+    @CurrentScope() scope: Scope,
+    @Arg('id', () => ID, { description: 'The training.' }) id: string,
+  ): Promise<Training> {
+    return this.get(scope, id);
+  }
+
+  @Authorized('training:read')
+  @Query(() => TrainingConnection, { name: 'trainings', description: 'Trainings of the tenant, newest first.' })
+  list(
+    @CurrentScope() scope: Scope,
+    @Arg('filter', () => TrainingFilterInput, { nullable: true, description: 'Which ones; all unless told.' })
+    filter: TrainingFilterInput | null,
+    @Args(() => PageArgs) page: PageArgs,
+  ): Promise<Page<Training>> {
+    return this.trainings.list(scope, filter ?? {}, page);
+  }
+
+  @Authorized('training:read')
+  @Query(() => [TrainingAlgorithm], {
+    description: 'The algorithms with their hyper-parameters: ranges, defaults, one sentence each.',
+  })
+  trainingAlgorithms(): TrainingAlgorithm[] {
+    return describeAlgorithms().map(({ name, description, parameters }) => ({
+      field: fieldOf(name),
+      description,
+      parameters: parameters.map(describeParameter),
+    }));
+  }
+
+  @Authorized('training:write')
+  @Mutation(() => StartTrainingResult, { description: 'Puts a training in the queue.' })
+  async startTraining(
+    @CurrentScope() scope: Scope,
+    @Arg('input', () => StartTrainingInput, { description: 'What to train on what, and how.' })
+    input: StartTrainingInput,
+  ): Promise<StartTrainingPayload> {
+    return { training: await this.trainings.start(scope, { ...input, algorithm: algorithmOf(input.algorithm) }) };
+  }
+
+  @Authorized('training:write')
+  @Mutation(() => CancelTrainingResult, {
+    description: 'Ends a training: at once if it waits, within a second if it runs.',
+  })
+  async cancelTraining(
+    @CurrentScope() scope: Scope,
+    @Arg('input', () => CancelTrainingInput, { description: 'Which one.' }) input: CancelTrainingInput,
+  ): Promise<CancelTrainingPayload> {
+    return { training: await this.trainings.cancel(scope, input.trainingId) };
+  }
+
+  @Authorized('training:write')
+  @Mutation(() => RetryTrainingResult, {
+    description: 'Puts a failed or cancelled training back in the queue, as it was asked for.',
+  })
+  async retryTraining(
+    @CurrentScope() scope: Scope,
+    @Arg('input', () => RetryTrainingInput, { description: 'Which one.' }) input: RetryTrainingInput,
+  ): Promise<RetryTrainingPayload> {
+    return { training: await this.trainings.retry(scope, input.trainingId) };
+  }
+
+  @Authorized('training:read')
+  @Subscription(() => Training, {
+    topics: 'concordat_subject',
+    topicId: topicOf,
+    description: 'A training as it is now, and again with every change of its state or progress.',
+  })
+  trainingProgress(
+    @CurrentScope() scope: Scope,
+    @Arg('id', () => ID, { description: 'The training.' }) id: string,
+  ): Promise<Training> {
+    return this.get(scope, id);
+  }
+
+  @FieldResolver(() => AlgorithmEnum, { description: 'How it learns.' })
+  algorithm(@Root() training: TrainingView): Algorithm {
+    return training.algorithm;
+  }
+
+  @FieldResolver(() => [ParameterValue], { description: 'The hyper-parameters, all of them.' })
+  parameters(@Root() { parameters }: TrainingView): ParameterValue[] {
+    return Object.entries(parameters).map(([name, value]) => ({ name, value: String(value) }));
+  }
+
+  @Authorized('model:read')
+  @FieldResolver(() => Model, { description: 'The model whose next version it becomes.' })
+  async model(@Root() training: TrainingView, @CurrentScope() scope: Scope): Promise<Model> {
+    const model = await this.models.find(scope, training.modelId);
+    if (!model) throw notFound('model');
+    return model;
+  }
+
+  @Authorized('model:read')
+  @FieldResolver(() => ModelVersion, {
+    nullable: true,
+    description: 'The version that it became; null until it has succeeded.',
+  })
+  async modelVersion(@Root() training: TrainingView, @CurrentScope() scope: Scope): Promise<ModelVersion | null> {
+    const [version] = await this.models.findVersionsOf(scope, [training.id]);
+    return version ?? null;
+  }
+
+  private async get(scope: Scope, id: string): Promise<TrainingView> {
+    const training = await this.trainings.find(scope, id);
+    if (!training) throw notFound('training');
+    return training;
+  }
+}
+
+function describeParameter(spec: ParameterSpec): TrainingParameter {
+  const { name, type, description } = spec;
+  const [min, max] = 'min' in spec ? [spec.min, spec.max] : [null, null];
+  return {
+    name,
+    type,
+    min,
+    max,
+    values: 'values' in spec ? spec.values : null,
+    defaultValue: String(spec.default),
+    description,
+  };
+}
