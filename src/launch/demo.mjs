@@ -16,14 +16,18 @@ import { startConcordat } from './supervise.mjs';
  * @param {object} options
  * @param {string} options.root
  * @param {string[]} options.args passed on
+ * @param {Parameters<typeof startConcordat>[0]['scripts']} [options.scripts]
+ * @param {string} [options.script]
  * @returns {Promise<number>} the demo's exit code
  */
-export async function demo({ root, args }) {
+export async function demo({ root, args, scripts, script = 'dist/src/cli/demo.js' }) {
   // With --json, stdout carries the one object and nothing else.
   const say = (/** @type {string} */ text) => console.error(text);
   const signal = stopSignal();
-  await ensureInstalled(root, say);
-  await ensureBuilt(root, say);
+  if (!scripts) {
+    await ensureInstalled(root, say);
+    await ensureBuilt(root, say);
+  }
   const directory = mkdtempSync(join(realpathSync(tmpdir()), 'concordat-demo-'));
   delete process.env['DATABASE_URL']; // the demo fills a database, and never somebody's own
   delete process.env['CONCORDAT_MASTER_KEY'];
@@ -33,8 +37,8 @@ export async function demo({ root, args }) {
     const { path: home, lock } = await openHome(directory);
     const port = await checkPort(0, '127.0.0.1');
     const address = { port, host: '127.0.0.1' };
-    running = await startConcordat({ root, home, address, say, signal });
-    const code = await Promise.race([running.failed, runDemo(root, args, running)]);
+    running = await startConcordat({ root, home, address, say, scripts, signal });
+    const code = await Promise.race([running.failed, runDemo(root, [script, ...args], running)]);
     await lock.release();
     return code;
   } catch (error) {
@@ -53,7 +57,7 @@ export async function demo({ root, args }) {
  * @returns {Promise<number>}
  */
 function runDemo(root, args, { url, operator }) {
-  const child = spawnTethered(process.execPath, [join(root, 'dist/src/cli/demo.js'), ...args], {
+  const child = spawnTethered(process.execPath, args, {
     cwd: root,
     output: 'inherit',
     env: {

@@ -30,7 +30,7 @@ export function homePath(projectRoot) {
  */
 export async function openHome(path) {
   try {
-    makeFolder(path);
+    makeFolder(path, 0o700);
     // Started by root, PostgreSQL runs as another user: it may pass through, not look; each entry inside is closed by itself.
     if (process.getuid?.() === 0) chmodSync(path, statSync(path).mode | 0o011);
     const lock = await takeLock(path, 'home');
@@ -52,11 +52,16 @@ export async function openHome(path) {
 /**
  * Not `recursive`: below /proc Node's never returns and takes all memory.
  * @param {string} path
+ * @param {number} [mode] of the last folder; those above it are nothing special
  */
-function makeFolder(path) {
+function makeFolder(path, mode = 0o755) {
   if (existsSync(path)) return;
   makeFolder(dirname(path));
-  mkdirSync(path, { mode: 0o700 });
+  try {
+    mkdirSync(path, { mode });
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error; // another start was faster
+  }
 }
 
 /** @param {string} path */
