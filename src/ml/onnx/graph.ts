@@ -2,8 +2,8 @@
  * Builds an ONNX model: nodes are appended in the order of their use and named by number, so the same calls give the same bytes.
  * Field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
  *
- * IR 10, opset 21 and ai.onnx.ml 5 came together with ONNX 1.16: the first with TreeEnsemble, and read by every ONNX Runtime
- * from 1.18 on.
+ * IR 10, opset 21 and ai.onnx.ml 5 came together with ONNX 1.16. Seen to answer alike: ONNX Runtime 1.23, 1.24 and 1.30; 1.21 and
+ * 1.22 too, but they unroll sets of more than thirty categories without end; 1.20 has no TreeEnsemble and runs linear models only.
  */
 import { ProtoWriter } from './proto.js';
 

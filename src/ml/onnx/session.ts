@@ -12,6 +12,8 @@ export interface LoadedModel {
   readonly signature: Signature;
   /** What it holds in memory, roughly. */
   readonly sizeBytes: number;
+  /** Rows of one run, so that none blocks the event loop for much longer than a tenth of a second. */
+  readonly chunkRows: number;
 }
 
 /** Labels and scores (rows x classes, row-major) of a classifier, or the values of a regression; the others are null. */
@@ -22,13 +24,18 @@ export interface Inference {
   readonly values: Float32Array | null;
 }
 
-/** A session's tables and arena against its file: measured 3 to 5 for trees. */
-const MEMORY_PER_FILE_BYTE = 5;
+/** A session's tables and arena against its file: measured 4 to 8 for trees. */
+const MEMORY_PER_FILE_BYTE = 8;
 const SESSION_BYTES = 1 << 20;
 
 const CHUNK_ROWS = 4096;
-/** Cells in a chunk, for models of many columns. */
-const CHUNK_CELLS = 1 << 18;
+/** Cells in a chunk, for models of many columns; rows times bytes of the file, for models of many trees. */
+const CHUNK_CELLS = 2 ** 18;
+const CHUNK_WORK = 2 ** 31;
+
+function chunkRowsOf(columns: number, fileBytes: number): number {
+  return Math.max(64, Math.min(CHUNK_ROWS, Math.floor(CHUNK_CELLS / columns), Math.floor(CHUNK_WORK / fileBytes)));
+}
 
 /** One thread, one operator after the other: more threads made single rows up to thirty times slower. Only for models of ours. */
 export async function loadModel(onnx: Uint8Array): Promise<LoadedModel> {
@@ -39,14 +46,19 @@ export async function loadModel(onnx: Uint8Array): Promise<LoadedModel> {
     interOpNumThreads: 1,
     logSeverityLevel: 3,
   });
-  return { session, signature, sizeBytes: SESSION_BYTES + MEMORY_PER_FILE_BYTE * onnx.byteLength };
+  return {
+    session,
+    signature,
+    sizeBytes: SESSION_BYTES + MEMORY_PER_FILE_BYTE * onnx.byteLength,
+    chunkRows: chunkRowsOf(signature.inputs.length, onnx.byteLength),
+  };
 }
 
 /** Answers all rows of `feeds`, which encodeInputs made for this model's signature. */
 export async function infer(model: LoadedModel, feeds: Feeds): Promise<Inference> {
-  const { classes, inputs } = model.signature;
+  const { classes } = model.signature;
   const { rowCount } = feeds;
-  const chunk = Math.max(64, Math.min(CHUNK_ROWS, Math.floor(CHUNK_CELLS / inputs.length)));
+  const chunk = model.chunkRows;
   if (rowCount > 0 && rowCount <= chunk) return runChunk(model, feeds, 0, rowCount);
   const labels: string[] = [];
   const numbers = new Float32Array(rowCount * (classes?.length ?? 1));
