@@ -1,7 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { type App, openApp } from '../../src/app.js';
 import { type Config, loadConfig } from '../../src/config.js';
 import { inTenant } from '../../src/platform/db.js';
@@ -78,3 +81,50 @@ export async function untilJob(
 }
 
 export const isOver = (job: Job): boolean => job.finishedAt !== null;
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** A worker process of its own, ready for jobs. */
+export async function spawnWorker(env: Record<string, string>): Promise<ChildProcess> {
+  const tsx = createRequire(import.meta.url).resolve('tsx');
+  const worker = spawn(process.execPath, ['--import', tsx, 'workers/main.ts'], {
+    cwd: root,
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  await new Promise<void>((resolve, reject) => {
+    worker.once('message', () => resolve());
+    worker.once('exit', (code) => reject(new Error(`The worker ended with ${code}.`)));
+  });
+  return worker;
+}
+
+export async function kill(worker: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
+  const gone = new Promise<number | null>((resolve) => worker.once('exit', resolve));
+  worker.kill(signal);
+  return gone;
+}
+
+/** The child processes of a process: those that run jobs. */
+export function childrenOf(pid: number): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => {
+      try {
+        const [, parent] = /^\d+ \(.*\) \S (\d+)/s.exec(readFileSync(`/proc/${name}/stat`, 'utf8')) ?? [];
+        return Number(parent) === pid && /train-child/.test(readFileSync(`/proc/${name}/cmdline`, 'utf8'));
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
