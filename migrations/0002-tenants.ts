@@ -141,6 +141,8 @@ const GATE = `
   create policy gate on session for select to concordat_gate using (true);
   create policy gate on invitation for select to concordat_gate using (true);
   create policy gate on api_key for select to concordat_gate using (true);
+  -- Whether the process and the database are of one version.
+  grant select on migration to concordat_app;
   grant select (id, name) on tenant to concordat_gate;
   grant select (id, email, name, operator) on account to concordat_gate;
   grant select (id, tenant_id, account_id, role) on membership to concordat_gate;

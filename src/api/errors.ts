@@ -1,4 +1,3 @@
-import { unwrapResolverError } from '@apollo/server/errors';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { AppError, type ErrorCode } from '../platform/errors.js';
 
@@ -19,7 +18,7 @@ export function shownError(error: unknown): AppError {
  */
 export function formatError(formatted: GraphQLFormattedError, error: unknown): GraphQLFormattedError {
   const { path, locations } = formatted;
-  const thrown = unwrapResolverError(error);
+  const thrown = thrownIn(error);
   if (thrown instanceof AppError) return { message: thrown.message, path, locations, extensions: extensionsOf(thrown) };
   if (isTheCallers(error, thrown)) {
     const { code } = formatted.extensions ?? {};
@@ -28,6 +27,13 @@ export function formatError(formatted: GraphQLFormattedError, error: unknown): G
   }
   const masked = shownError(thrown);
   return { message: masked.message, path, locations, extensions: extensionsOf(masked) };
+}
+
+/** What a resolver or a rule of ours threw, from under the wraps of GraphQL and Apollo. */
+export function thrownIn(error: unknown): unknown {
+  let inner = error;
+  while (inner instanceof GraphQLError && inner.originalError) inner = inner.originalError;
+  return inner;
 }
 
 /** Whether the error is GraphQL's own about the request: raised before execution, or about a literal argument during it. */

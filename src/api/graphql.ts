@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ApolloServer, HeaderMap, type ApolloServerPlugin } from '@apollo/server';
-import { unwrapResolverError } from '@apollo/server/errors';
 import {
   ApolloServerPluginCacheControlDisabled,
   ApolloServerPluginInlineTraceDisabled,
@@ -12,7 +11,7 @@ import type { GraphQLSchema } from 'graphql';
 import { AppError } from '../platform/errors.js';
 import type { RequestContext } from '../platform/graphql.js';
 import type { Logger } from '../platform/log.js';
-import { formatError, isTheCallers } from './errors.js';
+import { formatError, isTheCallers, thrownIn } from './errors.js';
 import { LIMITS, limitRule } from './limits.js';
 
 /** Logs what is masked, once, and gives every error the id of its request. */
@@ -22,7 +21,7 @@ function reporting(log: Logger): ApolloServerPlugin<RequestContext> {
       Promise.resolve({
         didEncounterErrors: ({ errors, contextValue }) => {
           for (const error of errors) {
-            const thrown = unwrapResolverError(error);
+            const thrown = thrownIn(error);
             if (thrown instanceof AppError ? thrown.code === 'INTERNAL' : !isTheCallers(error, thrown))
               log.error({ err: thrown, path: error.path, requestId: contextValue.requestId }, 'a field failed');
           }

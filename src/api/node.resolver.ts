@@ -26,9 +26,11 @@ export const NODE_TYPES: ReadonlyMap<IdKind, string> = new Map<IdKind, string>([
   ['model', 'Model'],
   ['modelVersion', 'ModelVersion'],
   ['training', 'Training'],
+  ['endpoint', 'Endpoint'],
+  ['agreement', 'Agreement'],
 ]);
 
-export function makeNodeKinds({ db, tenants, applications, models, trainings }: App): NodeKinds {
+export function makeNodeKinds({ db, tenants, applications, models, trainings, endpoints, agreements }: App): NodeKinds {
   return {
     tenant: { permission: 'tenant:read', load: (scope, id) => tenants.find(scope, id) },
     membership: { permission: 'tenant:read', load: (scope, id) => tenants.findMember(scope, id) },
@@ -39,6 +41,8 @@ export function makeNodeKinds({ db, tenants, applications, models, trainings }: 
     model: { permission: 'model:read', load: (scope, id) => models.find(scope, id) },
     modelVersion: { permission: 'model:read', load: (scope, id) => models.findVersion(scope, id) },
     training: { permission: 'training:read', load: (scope, id) => trainings.find(scope, id) },
+    endpoint: { permission: 'endpoint:read', load: (scope, id) => endpoints.find(scope, id) },
+    agreement: { permission: 'agreement:read', load: (scope, id) => agreements.find(scope, id) },
   };
 }
 

@@ -7,6 +7,7 @@ import { isReady } from './health.js';
 import { LIMITS } from './limits.js';
 import { pageRoutes } from './page.js';
 import type { Asked, Route } from './route.js';
+import { uploadRoute } from './upload.js';
 
 /** Every route of the API process. */
 export function makeRoutes(apollo: ApolloServer<RequestContext>, schemaText: string): Route[] {
@@ -38,6 +39,7 @@ export function makeRoutes(apollo: ApolloServer<RequestContext>, schemaText: str
       const ready = await isReady(app);
       answerJson(response, ready ? 200 : 503, { status: ready ? 'ready' : 'not ready' });
     }),
+    uploadRoute,
     ...pageRoutes(),
   ];
 }

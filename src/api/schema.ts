@@ -8,8 +8,12 @@ import {
 } from 'graphql';
 import { buildSchemaSync, type NonEmptyArray } from 'type-graphql';
 import type { App } from '../app.js';
+import { AgreementResolver } from '../domain/agreements/agreement.resolver.js';
 import { AuditResolver } from '../domain/audit/audit.resolver.js';
 import { ModelResolver, ModelVersionResolver } from '../domain/models/model.resolver.js';
+import { UsageResolver } from '../domain/metering/usage.resolver.js';
+import { AgreementEndpointResolver, EndpointResolver } from '../domain/serving/endpoint.resolver.js';
+import { PredictResolver } from '../domain/serving/predict.resolver.js';
 import { AccountResolver } from '../domain/tenants/account.resolver.js';
 import { ApplicationResolver } from '../domain/tenants/application.resolver.js';
 import { TenantResolver } from '../domain/tenants/tenant.resolver.js';
@@ -31,6 +35,11 @@ const RESOLVERS: [ResolverClass, (app: App) => object][] = [
   [ModelResolver, (app) => new ModelResolver(app.models)],
   [ModelVersionResolver, (app) => new ModelVersionResolver(app.models)],
   [TrainingResolver, (app) => new TrainingResolver(app.trainings, app.models)],
+  [AgreementResolver, (app) => new AgreementResolver(app.agreements)],
+  [UsageResolver, (app) => new UsageResolver(app.usage)],
+  [EndpointResolver, (app) => new EndpointResolver(app.endpoints)],
+  [AgreementEndpointResolver, (app) => new AgreementEndpointResolver(app.endpoints)],
+  [PredictResolver, (app) => new PredictResolver(app.predictions)],
 ];
 
 /** The executable schema. Without an app it can be printed and validated against, not executed. */

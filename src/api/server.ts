@@ -37,6 +37,8 @@ export async function startApi(app: App, host = app.config.host, port = app.conf
     { headersTimeout: LIMITS.headersMs, requestTimeout: 0, keepAliveTimeout: 10_000, maxHeaderSize: 16 * 1024 },
     (request, response) => void edge.answer(request, response),
   );
+  // Bytes must flow, on uploads too; sockets of subscriptions have pings of their own.
+  server.setTimeout(LIMITS.idleMs);
   const sockets = attachSockets(server, { app, schema, publicUrl: () => edge.publicUrl });
   await listen(server, host, port);
   const { port: bound } = server.address() as AddressInfo;
