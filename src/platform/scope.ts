@@ -5,6 +5,8 @@ export interface Actor {
   readonly kind: 'MEMBER' | 'APPLICATION' | 'OPERATOR' | 'SYSTEM';
   /** The account, application or job id. */
   readonly id: string;
+  /** The API key of an application: the ledger looks once more whether it is revoked. */
+  readonly keyId?: string;
 }
 
 /**

@@ -33,7 +33,9 @@ export async function makeWorld(): Promise<World> {
   const keys = new KeyRing(database.masterKey);
   const endpoints = {
     findTask: async (tx: { query<T>(text: string, values: unknown[]): Promise<T> }, id: string) => {
-      const rows = await tx.query<{ signature: { task: 'binary' } }[]>(`select signature from endpoint where id = $1`, [id]);
+      const rows = await tx.query<{ signature: { task: 'binary' } }[]>(`select signature from endpoint where id = $1`, [
+        id,
+      ]);
       return rows[0]?.signature.task ?? null;
     },
   };

@@ -22,7 +22,8 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-const offer = (terms = termsFor()) => world.agreements.offer(provider, { endpointId, consumerTenantId: consumer.tenantId, terms });
+const offer = (terms = termsFor()) =>
+  world.agreements.offer(provider, { endpointId, consumerTenantId: consumer.tenantId, terms });
 
 describe('the state machine', () => {
   /** Written a second time, from the requirement, so that a slip in the table shows. */
@@ -56,9 +57,22 @@ describe('the state machine', () => {
 describe('terms', () => {
   it('are canonical: the same terms in any order give the same bytes', () => {
     const terms = parseTerms({ ...termsFor(), purposes: ['HEALTH', 'CREDIT', 'HEALTH'] });
-    const { disclosure, period, ...rest } = parseTerms({ ...termsFor(), period: terms.period, purposes: ['CREDIT', 'HEALTH'] });
-    const around = { format: 'concordat-agreement/1', agreementId: 'a', version: 1, providerTenantId: 'p', consumerTenantId: 'c', endpointId: 'e' } as const;
-    expect(canonicalDocument({ terms, ...around }).digest).toEqual(canonicalDocument({ ...around, terms: { disclosure, period, ...rest } }).digest);
+    const { disclosure, period, ...rest } = parseTerms({
+      ...termsFor(),
+      period: terms.period,
+      purposes: ['CREDIT', 'HEALTH'],
+    });
+    const around = {
+      format: 'concordat-agreement/1',
+      agreementId: 'a',
+      version: 1,
+      providerTenantId: 'p',
+      consumerTenantId: 'c',
+      endpointId: 'e',
+    } as const;
+    expect(canonicalDocument({ terms, ...around }).digest).toEqual(
+      canonicalDocument({ ...around, terms: { disclosure, period, ...rest } }).digest,
+    );
   });
 
   it.each([
@@ -70,7 +84,10 @@ describe('terms', () => {
     ['a missing quota', { rowsInTotal: undefined }],
     ['half a row', { rowsPerDay: 1.5 }],
     ['too many digits', { disclosure: { kind: 'SCORES', digits: 7 } }],
-    ['a period that ends before it begins', { period: { from: '2031-01-01T00:00:00Z', until: '2030-01-01T00:00:00Z' } }],
+    [
+      'a period that ends before it begins',
+      { period: { from: '2031-01-01T00:00:00Z', until: '2030-01-01T00:00:00Z' } },
+    ],
   ])('with %s are refused', async (_, change) => {
     expect(await codeOf(offer({ ...termsFor(), ...change } as never))).toBe('INVALID_INPUT');
   });
@@ -84,15 +101,25 @@ describe('terms', () => {
   it('that a regression cannot fulfil are refused', async () => {
     const id = await makeEndpoint(world.db, provider, 'regression');
     const terms = termsFor({ disclosure: { kind: 'LABEL_ONLY' } });
-    expect(await codeOf(world.agreements.offer(provider, { endpointId: id, consumerTenantId: consumer.tenantId, terms }))).toBe('INVALID_INPUT');
+    expect(
+      await codeOf(world.agreements.offer(provider, { endpointId: id, consumerTenantId: consumer.tenantId, terms })),
+    ).toBe('INVALID_INPUT');
   });
 });
 
 describe('an agreement', () => {
   it('goes from offer to force by two signatures over the same bytes, and each party sees the same', async () => {
     const offered = await offer();
-    expect(offered).toMatchObject({ state: 'OFFERED', party: 'PROVIDER', providerName: 'Provider', consumerName: null });
-    expect(await world.agreements.get(consumer, offered.id)).toMatchObject({ providerName: 'Provider', consumerName: 'Consumer' });
+    expect(offered).toMatchObject({
+      state: 'OFFERED',
+      party: 'PROVIDER',
+      providerName: 'Provider',
+      consumerName: null,
+    });
+    expect(await world.agreements.get(consumer, offered.id)).toMatchObject({
+      providerName: 'Provider',
+      consumerName: 'Consumer',
+    });
     await world.agreements.sign(consumer, offered.id);
     const active = await world.agreements.sign(provider, offered.id);
     expect(active).toMatchObject({ state: 'ACTIVE', consumerName: 'Consumer', steps: ['suspend', 'terminate'] });
@@ -105,19 +132,32 @@ describe('an agreement', () => {
     }
     expect(active.signatures[0]!.publicKey).not.toEqual(active.signatures[1]!.publicKey);
     const kinds = await inTenant(world.db, consumer, (tx) =>
-      tx.query<{ kind: string }[]>(`select kind from audit_entry where subject_id = $1 order by log_index`, [active.id]),
+      tx.query<{ kind: string }[]>(`select kind from audit_entry where subject_id = $1 order by log_index`, [
+        active.id,
+      ]),
     );
-    expect(kinds.map((k) => k.kind)).toEqual(['agreement.offered', 'agreement.signed', 'agreement.signed', 'agreement.activated']);
+    expect(kinds.map((k) => k.kind)).toEqual([
+      'agreement.offered',
+      'agreement.signed',
+      'agreement.signed',
+      'agreement.activated',
+    ]);
   });
 
   it('is suspended by either, and resumed only by whoever suspended it', async () => {
     const { id } = await offer();
     await world.agreements.sign(provider, id);
     await world.agreements.sign(consumer, id);
-    expect(await world.agreements.suspend(provider, id)).toMatchObject({ state: 'SUSPENDED', suspendedBy: ['PROVIDER'] });
+    expect(await world.agreements.suspend(provider, id)).toMatchObject({
+      state: 'SUSPENDED',
+      suspendedBy: ['PROVIDER'],
+    });
     expect(await codeOf(world.agreements.resume(consumer, id))).toBe('ILLEGAL_STEP');
     await world.agreements.suspend(consumer, id);
-    expect(await world.agreements.resume(provider, id)).toMatchObject({ state: 'SUSPENDED', suspendedBy: ['CONSUMER'] });
+    expect(await world.agreements.resume(provider, id)).toMatchObject({
+      state: 'SUSPENDED',
+      suspendedBy: ['CONSUMER'],
+    });
     expect(await world.agreements.resume(consumer, id)).toMatchObject({ state: 'ACTIVE', suspendedBy: [] });
     expect(await world.agreements.terminate(consumer, id)).toMatchObject({ state: 'TERMINATED', steps: [] });
     expect(await codeOf(world.agreements.resume(provider, id))).toBe('ILLEGAL_STEP');
@@ -159,10 +199,14 @@ describe('an agreement', () => {
 
   it('takes one of many concurrent identical steps', async () => {
     const { id } = await offer();
-    const signs = await Promise.all([provider, consumer, provider, consumer, provider, consumer].map((s) => codeOf(world.agreements.sign(s, id))));
+    const signs = await Promise.all(
+      [provider, consumer, provider, consumer, provider, consumer].map((s) => codeOf(world.agreements.sign(s, id))),
+    );
     expect(signs.filter((code) => code === undefined)).toHaveLength(2);
     expect(signs.filter((code) => code === 'ILLEGAL_STEP')).toHaveLength(4);
-    const ends = await Promise.all([provider, consumer, provider].map((s) => codeOf(world.agreements.terminate(s, id))));
+    const ends = await Promise.all(
+      [provider, consumer, provider].map((s) => codeOf(world.agreements.terminate(s, id))),
+    );
     expect(ends.filter((code) => code === undefined)).toHaveLength(1);
   });
 
@@ -174,8 +218,12 @@ describe('an agreement', () => {
     expect((await world.agreements.list(stranger, {}, {})).nodes).toEqual([]);
     const missing = `ten_${'0'.repeat(32)}`;
     const terms = termsFor();
-    expect(await codeOf(world.agreements.offer(provider, { endpointId, consumerTenantId: missing, terms }))).toBe('NOT_FOUND');
-    expect(await codeOf(world.agreements.offer(stranger, { endpointId, consumerTenantId: consumer.tenantId, terms }))).toBe('NOT_FOUND');
+    expect(await codeOf(world.agreements.offer(provider, { endpointId, consumerTenantId: missing, terms }))).toBe(
+      'NOT_FOUND',
+    );
+    expect(
+      await codeOf(world.agreements.offer(stranger, { endpointId, consumerTenantId: consumer.tenantId, terms })),
+    ).toBe('NOT_FOUND');
   });
 
   it('is listed newest first, by part', async () => {
@@ -202,6 +250,8 @@ describe('the database itself', () => {
     expect(await attempt(stranger, forged, [id, Buffer.alloc(32), Buffer.alloc(64)])).toBe('42501');
     await world.agreements.withdraw(provider, id);
     expect(await attempt(provider, `update agreement set state = 'OFFERED' where id = $1`, [id])).toBeDefined();
-    expect(await attempt(provider, `update agreement_meter set rows_total = 0 where agreement_id = $1`, [id])).toBe('42501');
+    expect(await attempt(provider, `update agreement_meter set rows_total = 0 where agreement_id = $1`, [id])).toBe(
+      '42501',
+    );
   });
 });

@@ -150,7 +150,11 @@ describe('the ledger', () => {
     const stranger = await makeTenant(world.db, 'Stranger');
     expect((await ledger.record(stranger, entry(id, 1))).refusal).toBe('AGREEMENT_NOT_IN_FORCE');
     expect((await ask(newId('agreement'), 1)).refusal).toBe('AGREEMENT_NOT_IN_FORCE');
-    const { id: unsigned } = await world.agreements.offer(provider, { endpointId, consumerTenantId: consumer.tenantId, terms: termsFor() });
+    const { id: unsigned } = await world.agreements.offer(provider, {
+      endpointId,
+      consumerTenantId: consumer.tenantId,
+      terms: termsFor(),
+    });
     expect(await ask(unsigned, 1)).toMatchObject({ refusal: 'AGREEMENT_NOT_IN_FORCE', detail: 'OFFERED' });
   });
 
@@ -178,18 +182,32 @@ describe('the ledger', () => {
     const answered = await ask(id, 2);
     expect((await counters(id)).used).toBe(2);
     const entries = await inTenant(world.db, provider, (tx) =>
-      tx.query<{ log_index: number; content: string; salt: Buffer; leaf_hash: Buffer; at: Date; kind: string; subject_id: string }[]>(
-        `select * from audit_entry where agreement_id = $1 order by log_index`,
-        [id],
-      ),
+      tx.query<
+        {
+          log_index: number;
+          content: string;
+          salt: Buffer;
+          leaf_hash: Buffer;
+          at: Date;
+          kind: string;
+          subject_id: string;
+        }[]
+      >(`select * from audit_entry where agreement_id = $1 order by log_index`, [id]),
     );
     for (const e of entries) {
       const content = JSON.parse(e.content) as Record<string, unknown>;
-      expect(content).toMatchObject({ kind: e.kind, at: e.at.toISOString(), subjectId: e.subject_id, tenantId: consumer.tenantId });
+      expect(content).toMatchObject({
+        kind: e.kind,
+        at: e.at.toISOString(),
+        subjectId: e.subject_id,
+        tenantId: consumer.tenantId,
+      });
       const hash = createHash('sha256').update(Buffer.of(0)).update(e.salt).update(e.content, 'utf8').digest();
       expect(hash.equals(e.leaf_hash)).toBe(true);
     }
-    expect(JSON.parse(entries[0]!.content)).toMatchObject({ detail: { code: 'PURPOSE_NOT_ALLOWED', purpose: 'a "code":null trap\\' } });
+    expect(JSON.parse(entries[0]!.content)).toMatchObject({
+      detail: { code: 'PURPOSE_NOT_ALLOWED', purpose: 'a "code":null trap\\' },
+    });
     expect(entries[1]!.leaf_hash.equals(answered.leafHash)).toBe(true);
     expect(entries[1]!.log_index).toBe(answered.logIndex);
   });
@@ -197,10 +215,24 @@ describe('the ledger', () => {
   it('gives both parties the same figures, and strangers none', async () => {
     const id = await agree({ rowsPerDay: 10 });
     await Promise.all([ask(id, 4), ask(id, 6), ask(id, 1), ask(id, 3, { refusal: 'INPUT_INVALID' })]);
-    const [ours, theirs] = await Promise.all([provider, consumer].map((scope) => usage.read(scope, id, { until: new Date(Date.now() + 1000) })));
+    const [ours, theirs] = await Promise.all(
+      [provider, consumer].map((scope) => usage.read(scope, id, { until: new Date(Date.now() + 1000) })),
+    );
     expect({ ...ours, from: 0, until: 0 }).toEqual({ ...theirs, from: 0, until: 0 });
-    expect(ours).toMatchObject({ requests: 2, rows: 10, refusals: [{ code: 'INPUT_INVALID', requests: 1 }, { code: 'QUOTA_DAY_EXCEEDED', requests: 1 }] });
-    expect(await usage.allowance(provider, id)).toEqual({ rowsToday: 10, rowsTotal: 10, rowsLeftToday: 0, rowsLeftInTotal: 4990 });
+    expect(ours).toMatchObject({
+      requests: 2,
+      rows: 10,
+      refusals: [
+        { code: 'INPUT_INVALID', requests: 1 },
+        { code: 'QUOTA_DAY_EXCEEDED', requests: 1 },
+      ],
+    });
+    expect(await usage.allowance(provider, id)).toEqual({
+      rowsToday: 10,
+      rowsTotal: 10,
+      rowsLeftToday: 0,
+      rowsLeftInTotal: 4990,
+    });
     const stranger = await makeTenant(world.db, 'Stranger');
     expect(await codeOf(usage.read(stranger, id, {}))).toBe('NOT_FOUND');
     expect(await codeOf(usage.allowance(stranger, id))).toBe('NOT_FOUND');
@@ -214,7 +246,9 @@ describe('the ledger', () => {
 describe('the app’s role', () => {
   it('can neither flush nor write entries', async () => {
     const attempt = (text: string) => codeOf(inTenant(world.db, provider, (tx) => tx.query(text)));
-    expect(await attempt(`select ledger_flush('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')`)).toBe('42501');
+    expect(
+      await attempt(`select ledger_flush('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')`),
+    ).toBe('42501');
     expect(await attempt(`insert into audit_entry select * from audit_entry limit 1`)).toBe('42501');
     expect(await attempt(`update audit_entry set row_count = 0`)).toBe('42501');
   });

@@ -30,8 +30,8 @@ export interface Agreement {
   readonly terms: Terms;
   readonly summary: string;
   readonly document: string;
-  /** SHA-256 of the document, hexadecimal. */
-  readonly documentDigest: string;
+  /** SHA-256 of the document. */
+  readonly documentDigestHex: string;
   /** At the moment of reading: expired as soon as the period has ended. */
   readonly state: AgreementState;
   readonly suspendedBy: readonly Party[];
@@ -83,12 +83,17 @@ export class AgreementService {
     if (new Date(terms.period.until) <= now) throw invalidTerm('period.until', 'The period has ended already.');
     if (kindOf(consumerTenantId) !== 'tenant') throw notFound('tenant');
     if (consumerTenantId === scope.tenantId)
-      throw new AppError('INVALID_INPUT', 'Using one’s own endpoint needs no agreement.', { field: 'input.consumerTenantId' });
+      throw new AppError('INVALID_INPUT', 'Using one’s own endpoint needs no agreement.', {
+        field: 'input.consumerTenantId',
+      });
     return this.inTenant(scope, async (tx) => {
       const task = kindOf(endpointId) === 'endpoint' ? await this.parts.endpoints.findTask(tx, endpointId) : null;
       if (!task) throw notFound('endpoint');
       if (task === 'regression' && terms.disclosure.kind === 'LABEL_ONLY')
-        throw invalidTerm('disclosure', 'A regression model has no labels: choose the number of decimals of its values.');
+        throw invalidTerm(
+          'disclosure',
+          'A regression model has no labels: choose the number of decimals of its values.',
+        );
       const row = newAgreement({ providerTenantId: scope.tenantId, consumerTenantId, endpointId, terms, now });
       await repo.insertAgreement(tx, row);
       const view = await this.view(tx, scope, row);
@@ -244,7 +249,7 @@ export class AgreementService {
         providerName,
         consumerName,
         summary: summarise(row.terms),
-        documentDigest: row.documentDigest.toString('hex'),
+        documentDigestHex: row.documentDigest.toString('hex'),
         state,
         suspendedBy: situation.suspendedBy,
         signatures: own,

@@ -30,7 +30,13 @@ export async function signCustodially(
     const id = newId('signingKey');
     const { key, wrappedKey } = await keys.makeBlobKey(tx, scope, id);
     const publicKey = rawPublicKey(privateKeyOf(key));
-    await insertSigningKey(tx, { tenantId: scope.tenantId, id, publicKey, sealedPrivateKey: wrappedKey, createdAt: now });
+    await insertSigningKey(tx, {
+      tenantId: scope.tenantId,
+      id,
+      publicKey,
+      sealedPrivateKey: wrappedKey,
+      createdAt: now,
+    });
     // Two first signatures at once make one key: whoever comes second reads the first one's.
     held = (await findSigningKey(tx, scope.tenantId))!;
   }

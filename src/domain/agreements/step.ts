@@ -82,6 +82,8 @@ export function takeStep(step: Step, now: Situation, party: Party): Situation {
   const legal = legalSteps(now, party);
   throw new AppError('ILLEGAL_STEP', `Cannot ${step}: ${refusal}.`, {
     remedy:
-      legal.length > 0 ? `What this party can do now: ${legal.join(', ')}.` : 'Nothing more can be done; make a new offer.',
+      legal.length > 0
+        ? `What this party can do now: ${legal.join(', ')}.`
+        : 'Nothing more can be done; make a new offer.',
   });
 }

@@ -5,8 +5,7 @@ import { AppError } from '../../platform/errors.js';
 import { type Purpose, PURPOSES } from './purpose.js';
 
 /** What may be told of an answer. `digits`: decimals of a score or a value. */
-export type Disclosure =
-  { readonly kind: 'LABEL_ONLY' } | { readonly kind: 'SCORES'; readonly digits: number };
+export type Disclosure = { readonly kind: 'LABEL_ONLY' } | { readonly kind: 'SCORES'; readonly digits: number };
 
 /** What both parties sign. Every term is enforced; a limit that is null is one that the parties did not set. */
 export interface Terms {
@@ -46,10 +45,14 @@ export function parseTerms(value: unknown): Terms {
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const field = ['input', 'terms', ...issue!.path].join('.');
-  throw new AppError('INVALID_INPUT', `The terms cannot be offered: ${field.slice('input.'.length)}: ${issue!.message}.`, {
-    field,
-    remedy: 'Use the terms that docs/agreements.md lists; each of them is enforced.',
-  });
+  throw new AppError(
+    'INVALID_INPUT',
+    `The terms cannot be offered: ${field.slice('input.'.length)}: ${issue!.message}.`,
+    {
+      field,
+      remedy: 'Use the terms that docs/agreements.md lists; each of them is enforced.',
+    },
+  );
 }
 
 export interface AgreementDocument {

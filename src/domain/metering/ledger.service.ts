@@ -50,7 +50,9 @@ export class LedgerService {
   /** Resolves when the entry is durable, with the verdict under the ledger's locks. */
   record(scope: Scope, entry: Entry): Promise<Posted> {
     if (this.closed || this.waiting.length >= MOST_WAITING)
-      return Promise.reject(new AppError('UNAVAILABLE', 'The ledger takes no more requests now.', { retryAfterMs: 1000 }));
+      return Promise.reject(
+        new AppError('UNAVAILABLE', 'The ledger takes no more requests now.', { retryAfterMs: 1000 }),
+      );
     const posting = postingOf(scope, entry);
     return new Promise((resolve, reject) => {
       this.waiting.push({ posting, resolve, reject });
@@ -74,7 +76,10 @@ export class LedgerService {
 
   private async flush(batch: readonly Waiting[]): Promise<void> {
     try {
-      const posted = await flush(this.pool, batch.map(({ posting }) => posting));
+      const posted = await flush(
+        this.pool,
+        batch.map(({ posting }) => posting),
+      );
       if (posted.length !== batch.length) throw new Error(`The ledger answered ${posted.length} of ${batch.length}.`);
       batch.forEach(({ resolve }, i) => resolve(posted[i]!));
     } catch (cause) {

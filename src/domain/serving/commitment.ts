@@ -14,7 +14,10 @@ export function commitTo(salt: Buffer, name: 'input' | 'output', json: readonly 
 /** Canonical JSON (RFC 8785) of named columns, in parts. JSON.stringify writes arrays of scalars as the RFC does. */
 export function canonicalColumns(columns: Readonly<Record<string, readonly unknown[]>>): string[] {
   const names = Object.keys(columns).sort();
-  return [...names.flatMap((name, i) => [i ? ',' : '{', JSON.stringify(name), ':', JSON.stringify(columns[name])]), names.length ? '}' : '{}'];
+  return [
+    ...names.flatMap((name, i) => [i ? ',' : '{', JSON.stringify(name), ':', JSON.stringify(columns[name])]),
+    names.length ? '}' : '{}',
+  ];
 }
 
 export function canonicalAnswer({ labels, scores, values }: Answer): string[] {

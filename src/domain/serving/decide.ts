@@ -56,15 +56,16 @@ export function decide(question: Question): Decision {
   const { agreementId, disclosure } = chosen;
   if (policy.endpoint.state !== 'READY')
     return deny('ENDPOINT_NOT_READY', 'The endpoint does not answer at present.', { agreementId });
-  if (rowCount < 1)
-    return deny('INPUT_INVALID', 'There are no rows.', { agreementId, field: 'input.columns' });
+  if (rowCount < 1) return deny('INPUT_INVALID', 'There are no rows.', { agreementId, field: 'input.columns' });
   if (rowCount > MAX_ROWS)
     return deny('TOO_MANY_ROWS', `A request has at most ${MAX_ROWS} rows; this one has ${rowCount}.`, {
       agreementId,
       field: 'input.columns',
     });
   if (policy.endpoint.signature.task === 'regression' && disclosure.kind === 'LABEL_ONLY')
-    return deny('DISCLOSURE_IMPOSSIBLE', 'The agreement discloses labels only, and this model has none.', { agreementId });
+    return deny('DISCLOSURE_IMPOSSIBLE', 'The agreement discloses labels only, and this model has none.', {
+      agreementId,
+    });
   return chosen;
 }
 
@@ -82,7 +83,9 @@ function underAgreement(question: Question, { agreements }: Policy): Decision {
   const { agreementId, purpose, now } = question;
   const candidates = agreementId === null ? agreements : agreements.filter(({ id }) => id === agreementId);
   if (candidates.length === 0)
-    return deny('NO_AGREEMENT', 'The agreement that is named does not cover this endpoint.', { field: 'input.agreementId' });
+    return deny('NO_AGREEMENT', 'The agreement that is named does not cover this endpoint.', {
+      field: 'input.agreementId',
+    });
   const inForce = candidates.filter((agreement) => whyNotInForce(agreement, now) === null);
   if (inForce.length === 0) {
     const last = candidates.at(-1)!;
@@ -91,7 +94,8 @@ function underAgreement(question: Question, { agreements }: Policy): Decision {
   const first = inForce[0]!;
   if (purpose === null || !isPurpose(purpose)) return unknownPurpose(first);
   const fitting = inForce.find(({ terms }) => purposeAllowed(terms.purposes, purpose));
-  if (!fitting) return deny('PURPOSE_NOT_ALLOWED', purposeMessage(first), { agreementId: first.id, field: 'input.purpose' });
+  if (!fitting)
+    return deny('PURPOSE_NOT_ALLOWED', purposeMessage(first), { agreementId: first.id, field: 'input.purpose' });
   return { admit: true, agreementId: fitting.id, disclosure: fitting.terms.disclosure };
 }
 
@@ -126,6 +130,10 @@ function missing(): Denial {
   return deny('NOT_FOUND', 'No such endpoint.');
 }
 
-function deny(code: ErrorCode, message: string, more: Partial<Omit<Denial, 'admit' | 'code' | 'message'>> = {}): Denial {
+function deny(
+  code: ErrorCode,
+  message: string,
+  more: Partial<Omit<Denial, 'admit' | 'code' | 'message'>> = {},
+): Denial {
   return { admit: false, code, message, agreementId: null, ...more };
 }

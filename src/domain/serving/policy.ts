@@ -74,7 +74,9 @@ export class Policies {
   }
 }
 
-type Row = Policy['endpoint'] & { readonly agreements: (AgreementPolicy & { validFrom: string; validUntil: string })[] };
+type Row = Policy['endpoint'] & {
+  readonly agreements: (AgreementPolicy & { validFrom: string; validUntil: string })[];
+};
 
 async function readPolicy(gate: Pool, tenantId: string, endpointId: string): Promise<Policy | null> {
   const { rows } = await gate.query<Row>({

@@ -1,5 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { type Batcher, encodeInputs, type Inference, InputError, type RawValue, type SessionPool } from '../../ml/infer.js';
+import {
+  type Batcher,
+  encodeInputs,
+  type Inference,
+  InputError,
+  type RawValue,
+  type SessionPool,
+} from '../../ml/infer.js';
 import type { Clock } from '../../platform/clock.js';
 import { AppError, type ErrorCode, type ErrorDetails } from '../../platform/errors.js';
 import { kindOf, newId } from '../../platform/ids.js';
@@ -27,10 +34,10 @@ export interface Prediction extends Answer {
   readonly modelVersionId: string;
   readonly agreementId: string | null;
   readonly logIndex: number;
-  /** Of the audit entry; hexadecimal. */
-  readonly leafHash: string;
-  /** Opens the digests of input and output in the audit entry; hexadecimal. */
-  readonly salt: string;
+  /** Of the audit entry. */
+  readonly leafHashHex: string;
+  /** Opens the digests of input and output in the audit entry. */
+  readonly saltHex: string;
   readonly at: Date;
   readonly latencyMs: number;
 }
@@ -85,7 +92,8 @@ export class PredictService {
     const answer = disclose(inference, decision.disclosure);
     const salt = randomBytes(16);
     const entry = entryOf(about, {
-      disclosure: decision.disclosure.kind === 'SCORES' ? `SCORES:${decision.disclosure.digits}` : decision.disclosure.kind,
+      disclosure:
+        decision.disclosure.kind === 'SCORES' ? `SCORES:${decision.disclosure.digits}` : decision.disclosure.kind,
       inputDigest: commitTo(salt, 'input', canonicalColumns(columns)),
       outputDigest: commitTo(salt, 'output', canonicalAnswer(answer)),
     });
@@ -98,8 +106,8 @@ export class PredictService {
       modelVersionId: about.policy.endpoint.modelVersionId,
       agreementId: about.agreementId,
       logIndex: posted.logIndex,
-      leafHash: posted.leafHash.toString('hex'),
-      salt: salt.toString('hex'),
+      leafHashHex: posted.leafHash.toString('hex'),
+      saltHex: salt.toString('hex'),
       at: posted.at,
       latencyMs: Math.round((performance.now() - started) * 10) / 10,
     };
@@ -129,7 +137,10 @@ export class PredictService {
     }
     // Only the kind of the error: the runtime's messages may quote what they were given.
     const kind = error instanceof AppError ? error.code : error instanceof Error ? error.name : 'unknown';
-    this.parts.log.error({ endpointId: endpoint.id, modelVersionId: endpoint.modelVersionId, kind }, 'inference failed');
+    this.parts.log.error(
+      { endpointId: endpoint.id, modelVersionId: endpoint.modelVersionId, kind },
+      'inference failed',
+    );
     return new AppError('ENDPOINT_NOT_READY', 'The endpoint does not answer at present.', { retryAfterMs: 1000 });
   }
 

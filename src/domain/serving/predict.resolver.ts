@@ -1,0 +1,40 @@
+import { Arg, Authorized, Field, ID, InputType, Mutation, Resolver } from 'type-graphql';
+import { Columns, CurrentScope } from '../../platform/graphql.js';
+import type { Scope } from '../../platform/scope.js';
+import { PurposeEnum } from '../agreements/agreement.types.js';
+import { PredictService } from './predict.service.js';
+import { type PredictPayload, PredictResult } from './serving.types.js';
+
+@InputType({ description: 'Rows to predict.' })
+export class PredictInput {
+  @Field(() => ID, { description: 'The endpoint.' })
+  endpointId: string;
+
+  @Field(() => Columns, { description: 'Every column of the endpoint’s signature, 1 to 10,000 rows.' })
+  columns: Record<string, unknown[]>;
+
+  @Field(() => PurposeEnum, { nullable: true, description: 'Why it is asked; must be declared under an agreement.' })
+  purpose?: string | null;
+
+  @Field(() => ID, {
+    nullable: true,
+    description: 'The agreement to charge. Unless told: the oldest one in force that allows the purpose.',
+  })
+  agreementId?: string | null;
+}
+
+@Resolver()
+export class PredictResolver {
+  constructor(private readonly predictions: PredictService) {}
+
+  @Authorized('prediction:create')
+  @Mutation(() => PredictResult, {
+    description: 'Asks an endpoint for predictions: all rows or none. Once at most in an operation.',
+  })
+  async predict(
+    @CurrentScope() scope: Scope,
+    @Arg('input', () => PredictInput, { description: 'The rows.' }) input: PredictInput,
+  ): Promise<PredictPayload> {
+    return { prediction: await this.predictions.predict(scope, input) };
+  }
+}
