@@ -1,7 +1,6 @@
-import { createWriteStream } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
+import { Readable } from 'node:stream';
 import { type Db, inTenant, type Tx } from './db.js';
 import { AppError } from './errors.js';
 import { newId } from './ids.js';
@@ -122,13 +121,18 @@ export async function writeSealed(
   signal?: AbortSignal,
 ): Promise<void> {
   const part = `${blob.path}.part`;
+  // Opened and closed here, so that nothing writes any more when the file is removed.
+  const file = await open(part, 'w', 0o600);
   try {
-    const sink = createWriteStream(part, { mode: 0o600, flush: true });
-    await pipeline(seal(source, blob.key, blob), sink, { signal });
+    const frames = Readable.from(seal(source, blob.key, blob), { signal, objectMode: true, highWaterMark: 1 });
+    for await (const frame of frames) await file.appendFile(frame as Buffer);
+    await file.sync();
+    await file.close();
     await rename(part, blob.path);
     const directory = await open(dirname(blob.path), 'r');
     await directory.sync().finally(() => directory.close());
   } catch (error) {
+    await file.close().catch(() => undefined);
     await rm(part, { force: true });
     throw error;
   }

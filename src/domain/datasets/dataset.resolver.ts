@@ -4,27 +4,27 @@ import { CurrentScope, PageArgs, type RequestContext } from '../../platform/grap
 import { Job } from '../../platform/job.types.js';
 import type { Page } from '../../platform/page.js';
 import type { Scope } from '../../platform/scope.js';
-import { DatasetService, type DatasetVersionRow } from './dataset.service.js';
+import { type DatasetService, type DatasetVersionRow } from './dataset.service.js';
 import {
   CreateDatasetInput,
-  CreateDatasetPayload,
+  type CreateDatasetPayload,
   CreateDatasetResult,
   CreateDatasetVersionInput,
-  CreateDatasetVersionPayload,
+  type CreateDatasetVersionPayload,
   CreateDatasetVersionResult,
   CreateUploadInput,
-  CreateUploadPayload,
+  type CreateUploadPayload,
   CreateUploadResult,
   Dataset,
   DatasetConnection,
   DatasetVersion,
   DatasetVersionConnection,
   DeleteDatasetInput,
-  DeleteDatasetPayload,
+  type DeleteDatasetPayload,
   DeleteDatasetResult,
   Upload,
 } from './dataset.types.js';
-import { UploadService } from './upload.service.js';
+import { type UploadService } from './upload.service.js';
 
 @Resolver()
 export class UploadResolver {

@@ -24,7 +24,7 @@ export class DatasetService {
   ) {}
 
   /** A dataset with its first version, which the job `ingest` fills. Throws INVALID_INPUT, NOT_FOUND, CONFLICT (see `#addVersion`). */
-  create(
+  async create(
     scope: Scope,
     input: { name: string; uploadId: string; description?: string | null },
   ): Promise<{ dataset: DatasetRow; version: DatasetVersionRow }> {

@@ -55,11 +55,25 @@ export async function ingestUpload(input: IngestInput, progress: IngestProgress)
   };
 }
 
-async function readUpload(
-  { upload, memoryLimitMb }: IngestInput,
+interface Read {
+  readonly format: Format;
+  readonly table: RawTable;
+}
+
+async function readUpload(input: IngestInput, progress: (fraction: number) => void): Promise<Read> {
+  const frames = unseal(input.upload);
+  try {
+    return await readFrames(frames, input.memoryLimitMb, progress);
+  } finally {
+    await frames.return();
+  }
+}
+
+async function readFrames(
+  frames: AsyncGenerator<Buffer, void, void>,
+  memoryLimitMb: number,
   progress: (fraction: number) => void,
-): Promise<{ format: Format; table: RawTable }> {
-  const frames = unseal(upload);
+): Promise<Read> {
   const first = (await frames.next()).value ?? Buffer.alloc(0);
   const format = detectFormat(first);
   const text = first.subarray(0, 3).equals(BOM) ? first.subarray(3) : first;

@@ -4,16 +4,16 @@ import { CurrentScope, PageArgs } from '../../platform/graphql.js';
 import { Job } from '../../platform/job.types.js';
 import type { Page } from '../../platform/page.js';
 import type { Scope } from '../../platform/scope.js';
-import { DatasetService } from './dataset.service.js';
+import { type DatasetService } from './dataset.service.js';
 import {
   CreateSplitInput,
-  CreateSplitPayload,
+  type CreateSplitPayload,
   CreateSplitResult,
   DatasetVersion,
   Split,
   SplitConnection,
 } from './dataset.types.js';
-import { type SplitRow, SplitService } from './split.service.js';
+import { type SplitRow, type SplitService } from './split.service.js';
 
 @Resolver(() => Split)
 export class SplitResolver {

@@ -36,7 +36,7 @@ export class SplitService {
   ) {}
 
   /** Throws NOT_FOUND, NOT_READY, INVALID_INPUT. What the rows themselves forbid (too few groups) refuses the job. */
-  create(scope: Scope, input: CreateSplit): Promise<SplitRow> {
+  async create(scope: Scope, input: CreateSplit): Promise<SplitRow> {
     const shares = sharesOf(input);
     const seed = input.seed ?? DEFAULTS.seed;
     if (!Number.isInteger(seed) || seed < 0 || seed > 2 ** 31 - 1)
