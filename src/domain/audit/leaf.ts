@@ -19,6 +19,9 @@ export interface Leaf {
   readonly hash: Buffer;
 }
 
+const LEAF = Buffer.of(0);
+const NODE = Buffer.of(1);
+
 export function makeLeaf(content: LeafContent): Leaf {
   const text = canonicalize(content);
   if (text === undefined) throw new TypeError('An audit entry must be JSON.');
@@ -31,4 +34,29 @@ export function leafHash(salt: Buffer, content: string): Buffer {
   return createHash('sha256').update(LEAF).update(salt).update(content, 'utf8').digest();
 }
 
-const LEAF = Buffer.of(0);
+/** The Merkle tree hash of RFC 6962 section 2.1, leaf by leaf, keeping one hash for each full subtree. */
+export class TreeHasher {
+  private readonly full: { hash: Buffer; leaves: number }[] = [];
+  size = 0;
+
+  append(leaf: Buffer): void {
+    let hash = leaf;
+    let leaves = 1;
+    while (this.full.at(-1)?.leaves === leaves) {
+      hash = nodeHash(this.full.pop()!.hash, hash);
+      leaves *= 2;
+    }
+    this.full.push({ hash, leaves });
+    this.size++;
+  }
+
+  /** 32 bytes; of an empty tree SHA-256 of nothing. */
+  root(): Buffer {
+    if (this.size === 0) return createHash('sha256').digest();
+    return this.full.map(({ hash }) => hash).reduceRight((right, left) => nodeHash(left, right));
+  }
+}
+
+function nodeHash(left: Buffer, right: Buffer): Buffer {
+  return createHash('sha256').update(NODE).update(left).update(right).digest();
+}

@@ -1,0 +1,96 @@
+import { pathToFileURL } from 'node:url';
+import canonicalize from 'canonicalize';
+import pg from 'pg';
+import { ConfigError, loadConfig } from '../config.js';
+import { leafHash, TreeHasher } from '../domain/audit/leaf.js';
+import { roleUrl } from '../platform/db.js';
+
+/** What was found: the size and root of the log (RFC 6962), or the first index at which it is not what it must be. */
+export type Verdict =
+  | { readonly sound: true; readonly size: number; readonly rootHash: string }
+  | { readonly sound: false; readonly index: number; readonly because: string };
+
+interface Entry {
+  log_index: number;
+  leaf_hash: Buffer;
+  salt: Buffer;
+  tenant_id: string;
+  counterparty_tenant_id: string | null;
+  at: Date;
+  kind: string;
+  subject_id: string | null;
+  content: string;
+}
+
+const BATCH = 5000;
+const COLUMNS = 'log_index, leaf_hash, salt, tenant_id, counterparty_tenant_id, at, kind, subject_id, content';
+
+/**
+ * Reads the whole log as the ledger's role, in one snapshot, and checks of every entry that no index is missing, that its hash is
+ * that of its salt and content, that the content is canonical, and that the columns say what the content says.
+ */
+export async function verifyAuditLog(ledgerUrl: string): Promise<Verdict> {
+  const client = new pg.Client({ connectionString: ledgerUrl, application_name: 'audit-verify' });
+  await client.connect();
+  try {
+    await client.query('begin isolation level repeatable read read only');
+    const tree = new TreeHasher();
+    for (;;) {
+      const { rows } = await client.query<Entry>(
+        `select ${COLUMNS} from audit_entry where log_index >= $1 order by log_index limit $2`,
+        [tree.size, BATCH],
+      );
+      for (const entry of rows) {
+        const because = faultOf(entry, tree.size);
+        if (because) return { sound: false, index: Math.min(tree.size, entry.log_index), because };
+        tree.append(entry.leaf_hash);
+      }
+      if (rows.length < BATCH) break;
+    }
+    const { rows } = await client.query<{ next_index: number }>('select next_index from audit_log');
+    if (rows[0]?.next_index !== tree.size)
+      return { sound: false, index: tree.size, because: `the log counts ${rows[0]?.next_index} entries` };
+    return { sound: true, size: tree.size, rootHash: tree.root().toString('hex') };
+  } finally {
+    await client.end();
+  }
+}
+
+function faultOf(entry: Entry, expected: number): string | null {
+  if (entry.log_index !== expected) return 'the entry is missing';
+  if (!leafHash(entry.salt, entry.content).equals(entry.leaf_hash)) return 'the hash is not that of salt and content';
+  let said: { at?: unknown; kind?: unknown; tenantId?: unknown; subjectId?: unknown };
+  try {
+    said = JSON.parse(entry.content) as typeof said;
+  } catch {
+    return 'the content is not JSON';
+  }
+  if (canonicalize(said) !== entry.content) return 'the content is not canonical';
+  if (said.tenantId !== entry.tenant_id) return 'the tenant is not the one in the content';
+  if (said.kind !== entry.kind) return 'the kind is not the one in the content';
+  if (said.subjectId !== entry.subject_id) return 'the subject is not the one in the content';
+  if (said.at !== entry.at.toISOString()) return 'the time is not the one in the content';
+  return null;
+}
+
+/** `npm run audit:verify`: prints size and root, exit code 0; or the first bad index, exit code 1. */
+async function main(): Promise<void> {
+  const config = loadConfig(process.env);
+  const verdict = await verifyAuditLog(roleUrl(config.databaseUrl, config.masterKey, 'concordat_ledger'));
+  if (verdict.sound) {
+    console.log(`The audit log is sound: ${verdict.size} entries, none missing, every hash right.`);
+    console.log(`root hash ${verdict.rootHash}`);
+  } else {
+    console.error(`The audit log is not sound at index ${verdict.index}: ${verdict.because}.`);
+    process.exitCode = 1;
+  }
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  main().catch((error: unknown) => {
+    console.error(
+      error instanceof ConfigError ? error.message : `The audit log cannot be read: ${(error as Error).message}`,
+    );
+    process.exitCode = error instanceof ConfigError ? 78 : 1;
+  });
+}
