@@ -70,15 +70,16 @@ const maxBins = {
   description: 'Most bins that the values of a number column are gathered into before splits are searched.',
 } as const;
 
-const catSmooth = {
-  name: 'catSmooth',
-  type: 'FLOAT',
-  min: 0,
-  max: 10_000,
-  default: 10,
-  description:
-    'Rows of pull towards zero when categories are put in order, and the weight below which a category of more than four is not split off.',
-} as const;
+const catSmooth = (value: number) =>
+  ({
+    name: 'catSmooth',
+    type: 'FLOAT',
+    min: 0,
+    max: 10_000,
+    default: value,
+    description:
+      'Where a node holds more than four categories: rows of pull towards zero when they are put in order, and the fewest rows with which one is split off.',
+  }) as const;
 
 const catL2 = (value: number) =>
   ({
@@ -103,23 +104,38 @@ export const ALGORITHM_SPECS = {
   DECISION_TREE: {
     description:
       'One tree of yes-or-no questions, grown by the impurity decrease (Gini for classes, variance for numbers): weak, but easily read.',
-    parameters: [maxDepth(10), minSamplesLeaf(5), minSamplesSplit, maxBins, catSmooth, catL2(0), decisionThreshold],
+    parameters: [
+      maxDepth(10),
+      minSamplesLeaf(20),
+      minSamplesSplit,
+      maxBins,
+      catSmooth(10),
+      catL2(10),
+      decisionThreshold,
+    ],
   },
   RANDOM_FOREST: {
     description:
       'The mean of many deep trees, each grown on its own sample of rows and trying a random part of the columns at every split.',
     parameters: [
-      { name: 'nEstimators', type: 'INT', min: 1, max: 2_000, default: 100, description: 'Number of trees.' },
+      {
+        name: 'nEstimators',
+        type: 'INT',
+        min: 1,
+        max: 2_000,
+        default: 100,
+        description: 'Number of trees that are grown.',
+      },
       maxDepth(0),
       minSamplesLeaf(2),
       minSamplesSplit,
       {
         name: 'maxFeatures',
         type: 'ENUM',
-        values: ['AUTO', 'SQRT', 'LOG2', 'THIRD', 'ALL'],
+        values: ['AUTO', 'SQRT', 'LOG2', 'THIRD', 'HALF', 'ALL'],
         default: 'AUTO',
         description:
-          'Columns tried at each split: square root, binary logarithm, a third or all of them; AUTO takes SQRT for classes and THIRD for numbers.',
+          'Columns tried at each split: square root, binary logarithm, a third, a half or all of them; AUTO takes SQRT for classes and HALF for numbers.',
       },
       {
         name: 'bootstrap',
@@ -128,7 +144,7 @@ export const ALGORITHM_SPECS = {
         description: 'Whether each tree grows on rows drawn with replacement instead of on all rows.',
       },
       maxBins,
-      catSmooth,
+      catSmooth(1),
       catL2(0),
       decisionThreshold,
     ],
@@ -206,7 +222,7 @@ export const ALGORITHM_SPECS = {
           'Rounds without a better validation loss after which training stops and the best round is kept; 0 runs all rounds and keeps them.',
       },
       maxBins,
-      catSmooth,
+      catSmooth(10),
       catL2(10),
       decisionThreshold,
     ],

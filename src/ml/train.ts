@@ -80,8 +80,11 @@ export async function train(spec: TrainSpec, table: Table, context: TrainContext
     seed: spec.seed,
     pace,
     onRound: (round, metric) => {
-      const { name: _, ...losses } = metric;
-      history.push({ round, ...losses });
+      history.push({
+        round,
+        ...(metric.train === undefined ? {} : { train: metric.train }),
+        validation: metric.validation,
+      });
       context.onRound({ round, rounds, metric });
     },
   };

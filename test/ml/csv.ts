@@ -4,7 +4,15 @@ import { type Column, type Table } from '../../src/ml/train.js';
 
 export function readCsv(path: string): Table {
   const [header, ...lines] = readFileSync(path, 'utf8').trimEnd().split(/\r?\n/).map(splitLine);
-  return { rowCount: lines.length, columns: header.map((name, at) => toColumn(name, lines.map((line) => line[at] ?? ''))) };
+  return {
+    rowCount: lines.length,
+    columns: header.map((name, at) =>
+      toColumn(
+        name,
+        lines.map((line) => line[at] ?? ''),
+      ),
+    ),
+  };
 }
 
 /** A column from text, as `readCsv` does. */
@@ -19,7 +27,10 @@ export function toColumn(name: string, cells: readonly string[]): Column {
 
 function splitLine(line: string): string[] {
   const cells = line.match(/("([^"]|"")*"|[^,]*)(,|$)/g) ?? [];
-  return cells
-    .slice(0, line.endsWith(',') ? undefined : -1)
-    .map((cell) => cell.replace(/,$/, '').replace(/^"(.*)"$/, '$1').replaceAll('""', '"'));
+  return cells.slice(0, line.endsWith(',') ? undefined : -1).map((cell) =>
+    cell
+      .replace(/,$/, '')
+      .replace(/^"(.*)"$/, '$1')
+      .replaceAll('""', '"'),
+  );
 }

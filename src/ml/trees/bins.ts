@@ -83,8 +83,11 @@ function findCuts(sorted: Float32Array, maxBins: number): Float32Array {
   const values: number[] = [];
   const counts: number[] = [];
   for (const value of sorted) {
-    if (values.length > 0 && values[values.length - 1] === value) counts[counts.length - 1]++;
-    else values.push(value) && counts.push(1);
+    if (values[values.length - 1] === value) counts[counts.length - 1]++;
+    else {
+      values.push(value);
+      counts.push(1);
+    }
   }
   const cuts: number[] = [];
   let restRows = sorted.length;

@@ -13,6 +13,8 @@ import { FEW_CATEGORIES, keepHeavy, MOST_LEFT_CATEGORIES, sortByKey } from './or
 export interface ClassRules {
   readonly minRows: number;
   readonly catSmooth: number;
+  /** Added to the weight of both sides when more than four categories are divided. */
+  readonly catL2: number;
 }
 
 /** Orders of categories by a class's share that are tried at a node. */
@@ -53,11 +55,12 @@ export class ClassSplitFinder {
     const stride = this.classCount + 1;
     const missing = at + feature.binCount * stride;
     if (!feature.categorical) {
-      this.scan(index, cells, at, order, length, length, missing, node, rows, best, true);
+      this.scan(index, cells, at, order, length, length, missing, node, rows, 0, best, true);
       return;
     }
     const few = length <= FEW_CATEGORIES;
     const smooth = few ? 0 : this.rules.catSmooth;
+    const l2 = few ? 0 : this.rules.catL2;
     for (let i = 0; i < length; i++) weight[order[i]] = cells[at + order[i] * stride + this.classCount];
     const kept = few ? length : keepHeavy(order, length, smooth, weight);
     const longest = few ? kept : Math.min(MOST_LEFT_CATEGORIES, (kept + 1) >> 1);
@@ -69,10 +72,10 @@ export class ClassSplitFinder {
         key[order[i]] = cells[cell + k] / (total + smooth);
       }
       sortByKey(order, kept, key);
-      this.scan(index, cells, at, order, kept, longest, missing, node, rows, best, false);
+      this.scan(index, cells, at, order, kept, longest, missing, node, rows, l2, best, false);
       if (few) continue;
       order.subarray(0, kept).reverse();
-      this.scan(index, cells, at, order, kept, longest, missing, node, rows, best, false);
+      this.scan(index, cells, at, order, kept, longest, missing, node, rows, l2, best, false);
     }
   }
 
@@ -86,6 +89,7 @@ export class ClassSplitFinder {
     missing: number,
     node: Float64Array,
     nodeRows: number,
+    l2: number,
     best: Candidate,
     isNumber: boolean,
   ): void {
@@ -104,7 +108,7 @@ export class ClassSplitFinder {
         const leftRows = rows + side * missingRows;
         if (leftRows < this.rules.minRows || nodeRows - leftRows < this.rules.minRows) continue;
         if (side === 1) for (let k = 0; k < classCount; k++) leftAndMissing[k] = left[k] + cells[missing + k];
-        const gain = purityOfSides(node, side === 1 ? leftAndMissing : left) - parent;
+        const gain = purityOfSides(node, side === 1 ? leftAndMissing : left, l2) - parent;
         if (!(gain > best.gain)) continue;
         best.gain = gain;
         best.feature = index;
@@ -129,7 +133,7 @@ export function purity(counts: Float64Array): number {
   return squares / sum;
 }
 
-function purityOfSides(node: Float64Array, left: Float64Array): number {
+function purityOfSides(node: Float64Array, left: Float64Array, l2: number): number {
   let leftSquares = 0;
   let rightSquares = 0;
   let leftSum = 0;
@@ -142,7 +146,7 @@ function purityOfSides(node: Float64Array, left: Float64Array): number {
     leftSum += l;
     rightSum += r;
   }
-  return leftSquares / leftSum + rightSquares / rightSum;
+  return leftSquares / (leftSum + l2) + rightSquares / (rightSum + l2);
 }
 
 function largestClasses(node: Float64Array): number[] {

@@ -60,8 +60,14 @@ function featuresPerNode(
   features: number,
   classCount: number,
 ): number {
-  const chosen = rule === 'AUTO' ? (classCount > 0 ? 'SQRT' : 'THIRD') : rule;
-  const count = { SQRT: Math.sqrt(features), LOG2: Math.log2(features), THIRD: features / 3, ALL: features }[chosen];
+  const chosen = rule === 'AUTO' ? (classCount > 0 ? 'SQRT' : 'HALF') : rule;
+  const count = {
+    SQRT: Math.sqrt(features),
+    LOG2: Math.log2(features),
+    THIRD: features / 3,
+    HALF: features / 2,
+    ALL: features,
+  }[chosen];
   return Math.max(1, Math.round(count));
 }
 

@@ -1,0 +1,105 @@
+"""The scikit-learn side of bench/accuracy.ts: reads one request per line (JSON), answers one line of metrics.
+
+Same rows, same split, parameters as near as the libraries allow. Boosting is stopped as Concordat does it: the round of least
+validation loss, searched until 25 rounds bring nothing better.
+"""
+import json
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier, RandomForestRegressor
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import accuracy_score, log_loss, mean_squared_error, r2_score, roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+PATIENCE = 25
+
+
+def numeric_and_text(frame):
+    text = [c for c in frame.columns if frame[c].dtype == object]
+    return [c for c in frame.columns if c not in text], text
+
+
+def encoded(frame, model, scale):
+    numbers, text = numeric_and_text(frame)
+    number_steps = [SimpleImputer(strategy="mean")] + ([StandardScaler()] if scale else [])
+    onehot = OneHotEncoder(handle_unknown="ignore", min_frequency=5)
+    return make_pipeline(ColumnTransformer([("n", make_pipeline(*number_steps), numbers), ("t", onehot, text)]), model)
+
+
+def boosted(frame, is_class):
+    numbers, text = numeric_and_text(frame)
+    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan)
+    kind = HistGradientBoostingClassifier if is_class else HistGradientBoostingRegressor
+    mask = [False] * len(numbers) + [True] * len(text)
+    model = kind(learning_rate=0.1, max_leaf_nodes=31, min_samples_leaf=20, l2_regularization=1, max_iter=300, early_stopping=False, categorical_features=mask)
+    return ColumnTransformer([("n", "passthrough", numbers), ("t", codes, text)]), model
+
+
+def stopped(x, y, vx, vy, tx, is_class):
+    """Test predictions of the best round."""
+    prepare, model = boosted(x, is_class)
+    model.fit(prepare.fit_transform(x), y)
+    staged = model.staged_predict_proba if is_class else model.staged_predict
+    losses = []
+    for p in staged(prepare.transform(vx)):
+        losses.append(log_loss(vy, p, labels=model.classes_) if is_class else mean_squared_error(vy, p))
+        if len(losses) - 1 - int(np.argmin(losses)) >= PATIENCE:
+            break
+    best = int(np.argmin(losses))
+    for i, p in enumerate(staged(prepare.transform(tx))):
+        if i == best:
+            return model, p
+    raise AssertionError
+
+
+def figures(y, p, classes, is_class):
+    if not is_class:
+        return {"RMSE": float(np.sqrt(mean_squared_error(y, p))), "R2": float(r2_score(y, p))}
+    labels = classes[np.argmax(p, axis=1)]
+    auc = roc_auc_score(y == classes[1], p[:, 1]) if len(classes) == 2 else roc_auc_score(y, p, multi_class="ovr", labels=classes)
+    return {"ACCURACY": float(accuracy_score(y, labels)), "AUC": float(auc), "LOG_LOSS": float(log_loss(y, p, labels=classes))}
+
+
+def answer(request):
+    table = pd.read_csv(request["path"])
+    part = np.array(request["assignment"])
+    table = table.iloc[request["rows"]].reset_index(drop=True)
+    for column in table.columns:
+        if table[column].dtype == bool:
+            table[column] = table[column].astype(str)
+    is_class = request["task"] != "REGRESSION"
+    y = table.pop(request["target"]).to_numpy()
+    x, vx, tx = (table[part == i] for i in range(3))
+    y, vy, ty = (y[part == i] for i in range(3))
+    share = "sqrt" if is_class else 0.5
+    tree = dict(max_depth=10, min_samples_leaf=20, random_state=0)
+    forest = dict(n_estimators=100, min_samples_leaf=2, max_features=share, random_state=0)
+    models = {
+        "DECISION_TREE": encoded(x, (DecisionTreeClassifier if is_class else DecisionTreeRegressor)(**tree), False),
+        "RANDOM_FOREST": encoded(x, (RandomForestClassifier if is_class else RandomForestRegressor)(**forest), False),
+        "GRADIENT_BOOSTING": None,
+        "LINEAR": encoded(x, LogisticRegression(C=1, max_iter=5000) if is_class else Ridge(alpha=1), True),
+    }
+    result = {}
+    for name, model in models.items():
+        start = time.perf_counter()
+        if model is None:
+            model, p = stopped(x, y, vx, vy, tx, is_class)
+        else:
+            model.fit(x, y)
+            p = model.predict_proba(tx) if is_class else model.predict(tx)
+        seconds = time.perf_counter() - start
+        classes = model.classes_ if is_class else None
+        result[name] = {**figures(ty, p, classes, is_class), "seconds": seconds}
+    return result
+
+
+for line in sys.stdin:
+    print(json.dumps(answer(json.loads(line))), flush=True)
