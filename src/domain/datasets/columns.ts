@@ -21,14 +21,15 @@ export interface FinishedColumn {
 
 /** Columns as read -> stored arrays, schema, profile, digest (SHA-256, hex: the same for the same table in any format). */
 export function finishTable(raw: RawTable): { columns: FinishedColumn[]; digest: string } {
-  const columns = raw.columns.map((column) => finishColumn(typed(column)));
+  const most = Math.min(LIMITS.categories, Math.ceil(LIMITS.categoriesInAll / raw.columns.length));
+  const columns = raw.columns.map((column) => finishColumn(typed(column), most));
   const digest = createHash('sha256').update(`concordat table 1\n${raw.rowCount}\n${columns.length}\n`);
   for (const { hash } of columns) digest.update(hash);
   return { columns, digest: digest.digest('hex') };
 }
 
-function finishColumn(raw: RawColumn): FinishedColumn {
-  return raw.type === 'CATEGORY' ? finishCategories(raw) : finishNumbers(raw);
+function finishColumn(raw: RawColumn, mostCategories: number): FinishedColumn {
+  return raw.type === 'CATEGORY' ? finishCategories(raw, mostCategories) : finishNumbers(raw);
 }
 
 function finishNumbers({ name, type, values, nonFinite }: Exclude<RawColumn, { type: 'CATEGORY' }>): FinishedColumn {
@@ -81,7 +82,10 @@ function numberRole(
   return type === 'NUMBER' && whole && called && distinct === held ? 'IDENTIFIER' : 'FEATURE';
 }
 
-function finishCategories({ name, codes, dictionary }: Extract<RawColumn, { type: 'CATEGORY' }>): FinishedColumn {
+function finishCategories(
+  { name, codes, dictionary }: Extract<RawColumn, { type: 'CATEGORY' }>,
+  most: number,
+): FinishedColumn {
   const counts = new Float64Array(dictionary.length);
   let missing = 0;
   for (let i = 0; i < codes.length; i++) {
@@ -89,10 +93,12 @@ function finishCategories({ name, codes, dictionary }: Extract<RawColumn, { type
     else counts[codes[i]!]!++;
   }
   const role = textRole(dictionary, codes.length - missing);
-  const common = dictionary.flatMap((_, code) => (counts[code]! >= FEWEST_ROWS ? [code] : []));
+  const common = dictionary.flatMap((_, code) =>
+    counts[code]! >= FEWEST_ROWS && dictionary[code]!.length <= LIMITS.categoryLength ? [code] : [],
+  );
   common.sort((a, b) => counts[b]! - counts[a]! || (dictionary[a]! < dictionary[b]! ? -1 : 1));
   const isFeature = role === 'FEATURE' || role === 'CONSTANT';
-  const shown = new Set(isFeature ? common.slice(0, LIMITS.categories) : []);
+  const shown = new Set(isFeature ? common.slice(0, most) : []);
   const byText = (a: number, b: number) => (dictionary[a]! < dictionary[b]! ? -1 : 1);
   const others = dictionary.map((_, code) => code).filter((code) => !shown.has(code));
   const order = [...[...shown].sort(byText), ...others.sort(byText)];

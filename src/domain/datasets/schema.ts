@@ -12,8 +12,11 @@ export const LIMITS = {
   rejectedShare: 0.2,
   /** Rejected lines that are named one by one. */
   rejectsNamed: 100,
-  /** Categories of one column; rarer ones count as unseen. */
+  /** Categories of one column, and of all columns; rarer ones count as unseen. */
   categories: 10_000,
+  categoriesInAll: 200_000,
+  /** Characters of a category; longer values count as unseen. */
+  categoryLength: 200,
 } as const;
 
 export const COLUMN_TYPES = ['NUMBER', 'BOOLEAN', 'DATE', 'CATEGORY'] as const;
