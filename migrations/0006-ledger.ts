@@ -172,6 +172,8 @@ const FLUSH = `
       )
       select w.log_index, w.leaf_hash, verdict[w.log_index - first + 1], why[w.log_index - first + 1], stamp from written w order by w.log_index;
   end $$;
+  -- Whatever the server's default: what the ledger has said to be recorded stays recorded.
+  alter role concordat_ledger set synchronous_commit = on;
   revoke execute on function ledger_flush from public;
   grant execute on function ledger_flush to concordat_ledger;
 `;

@@ -105,7 +105,7 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
   const models = new ModelService(db, clock, blobs);
   const agreements = new AgreementService({ db, clock, keys: blobs.keys, endpoints: offeredEndpoints });
   const policies = new Policies(db.gate, listener);
-  const ledger = new LedgerService(db.ledger);
+  const ledger = new LedgerService(db.ledger, log);
   const sessions = new SessionPool(MODEL_MEMORY_BYTES);
   const serving = { clock, log, policies, models, ledger, sessions, batcher: new Batcher() };
   return {

@@ -19,13 +19,32 @@ export const STALE_MS = 10_000;
 /** A released job that nobody has taken for so long is rung for again: its message may be lost. The same ring twice is one. */
 const LOST_MS = 30_000;
 const SWEEP_MS = 3000;
+/** How often the disk is looked through for files that nothing refers to. */
+const BLOB_SWEEP_MS = 600_000;
+/** How often the ends of agreements are recorded; they are held without it. */
+const EXPIRY_SWEEP_MS = 60_000;
 
 /** Heals what crashes leave behind. Every worker process sweeps; doing it twice changes nothing. */
 export function startSweep(host: Host, queues: Queues): Repeating {
-  return every(SWEEP_MS, host.app.log, async () => {
+  const { app } = host;
+  const jobs = every(SWEEP_MS, app.log, async () => {
     await reviveStale(host, STALE_MS);
     for (const queue of QUEUES) await ringAgain(host, queues, queue);
   });
+  const blobs = every(BLOB_SWEEP_MS, app.log, async () => {
+    const removed = await app.blobs.sweep(app.db, app.clock.now());
+    if (removed > 0) app.log.info({ removed }, 'files that nothing refers to');
+  });
+  const agreements = every(EXPIRY_SWEEP_MS, app.log, async () => {
+    const scopeOf = (tenantId: string) => systemScope({ id: 'sweep', tenantId }, newId('request'), host.stop);
+    await app.agreements.recordExpired(scopeOf);
+  });
+  return {
+    now: jobs.now,
+    close: async () => {
+      await Promise.all([jobs.close(), blobs.close(), agreements.close()]);
+    },
+  };
 }
 
 /** Jobs whose worker has given no sign of life go back to the queue, or end if that has happened too often. */

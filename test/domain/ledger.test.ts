@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inTenant } from '../../src/platform/db.js';
 import { newId } from '../../src/platform/ids.js';
+import { makeLog } from '../../src/platform/log.js';
 import type { Scope } from '../../src/platform/scope.js';
 import { type Entry, LedgerService } from '../../src/domain/metering/ledger.service.js';
 import { UsageService } from '../../src/domain/metering/usage.service.js';
@@ -18,7 +19,7 @@ let endpointId: string;
 
 beforeAll(async () => {
   world = await makeWorld();
-  ledger = new LedgerService(world.db.ledger);
+  ledger = new LedgerService(world.db.ledger, makeLog('silent', 'test'));
   usage = new UsageService(world);
   provider = await makeTenant(world.db, 'Provider');
   consumer = await makeTenant(world.db, 'Consumer');
@@ -111,7 +112,7 @@ describe('the ledger', () => {
 
   it('two writers do not deadlock nor overdraw', async () => {
     const ids = await Promise.all(Array.from({ length: 6 }, () => agree({ rowsInTotal: 50 })));
-    const second = new LedgerService(world.db.ledger);
+    const second = new LedgerService(world.db.ledger, makeLog('silent', 'test'));
     const posted = await Promise.all(
       Array.from({ length: 600 }, (_, i) => (i % 2 ? ledger : second).record(consumer, entry(ids[(i * 5) % 6]!, 1))),
     );

@@ -3,7 +3,7 @@ import { notFound } from '../../platform/errors.js';
 import { CurrentScope, PageArgs } from '../../platform/graphql.js';
 import type { Page } from '../../platform/page.js';
 import type { Scope } from '../../platform/scope.js';
-import { type Agreement as AgreementView, AgreementService } from './agreement.service.js';
+import type { Agreement as AgreementView, AgreementService } from './agreement.service.js';
 import {
   Agreement,
   AgreementConnection,

@@ -2,6 +2,7 @@ import { randomFillSync } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import type { Pool } from 'pg';
 import { AppError, type ErrorCode } from '../../platform/errors.js';
+import type { Logger } from '../../platform/log.js';
 import type { Scope } from '../../platform/scope.js';
 import { flush, type Posted, type Posting } from './ledger.repo.js';
 
@@ -45,7 +46,10 @@ export class LedgerService {
   private flushing: Promise<void> | null = null;
   private closed = false;
 
-  constructor(private readonly pool: Pool) {}
+  constructor(
+    private readonly pool: Pool,
+    private readonly log: Logger,
+  ) {}
 
   /** Resolves when the entry is durable, with the verdict under the ledger's locks. */
   record(scope: Scope, entry: Entry): Promise<Posted> {
@@ -83,6 +87,7 @@ export class LedgerService {
       if (posted.length !== batch.length) throw new Error(`The ledger answered ${posted.length} of ${batch.length}.`);
       batch.forEach(({ resolve }, i) => resolve(posted[i]!));
     } catch (cause) {
+      this.log.error({ reason: (cause as Error).message, requests: batch.length }, 'the ledger could not record');
       const error = new AppError('UNAVAILABLE', 'The request could not be recorded, so it is not answered.', {
         retryAfterMs: 1000,
         cause,

@@ -1,7 +1,7 @@
 import { Arg, Authorized, FieldResolver, GraphQLISODateTime, ID, Query, Resolver, Root } from 'type-graphql';
 import { CurrentScope } from '../../platform/graphql.js';
 import type { Scope } from '../../platform/scope.js';
-import { UsageService } from './usage.service.js';
+import type { UsageService } from './usage.service.js';
 import { Allowance, Usage } from './usage.types.js';
 
 @Resolver(() => Usage)

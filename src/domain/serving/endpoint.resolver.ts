@@ -4,7 +4,7 @@ import type { Page } from '../../platform/page.js';
 import type { Scope } from '../../platform/scope.js';
 import { Agreement } from '../agreements/agreement.types.js';
 import { ModelInput, type ModelTask, ModelTaskEnum } from '../models/model.types.js';
-import { type Endpoint as EndpointView, EndpointService } from './endpoint.service.js';
+import type { Endpoint as EndpointView, EndpointService } from './endpoint.service.js';
 import {
   CreateEndpointInput,
   type CreateEndpointPayload,

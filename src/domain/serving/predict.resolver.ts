@@ -2,7 +2,7 @@ import { Arg, Authorized, Field, ID, InputType, Mutation, Resolver } from 'type-
 import { Columns, CurrentScope } from '../../platform/graphql.js';
 import type { Scope } from '../../platform/scope.js';
 import { PurposeEnum } from '../agreements/agreement.types.js';
-import { PredictService } from './predict.service.js';
+import type { PredictService } from './predict.service.js';
 import { type PredictPayload, PredictResult } from './serving.types.js';
 
 @InputType({ description: 'Rows to predict.' })
