@@ -23,6 +23,10 @@ export const NODE_TYPES: ReadonlyMap<IdKind, string> = new Map<IdKind, string>([
   ['application', 'Application'],
   ['apiKey', 'ApiKey'],
   ['job', 'Job'],
+  ['upload', 'Upload'],
+  ['dataset', 'Dataset'],
+  ['datasetVersion', 'DatasetVersion'],
+  ['split', 'Split'],
   ['model', 'Model'],
   ['modelVersion', 'ModelVersion'],
   ['training', 'Training'],
@@ -30,7 +34,8 @@ export const NODE_TYPES: ReadonlyMap<IdKind, string> = new Map<IdKind, string>([
   ['agreement', 'Agreement'],
 ]);
 
-export function makeNodeKinds({ db, tenants, applications, models, trainings, endpoints, agreements }: App): NodeKinds {
+export function makeNodeKinds(app: App): NodeKinds {
+  const { db, tenants, applications, uploads, datasets, splits, models, trainings, endpoints, agreements } = app;
   return {
     tenant: { permission: 'tenant:read', load: (scope, id) => tenants.find(scope, id) },
     membership: { permission: 'tenant:read', load: (scope, id) => tenants.findMember(scope, id) },
@@ -38,6 +43,10 @@ export function makeNodeKinds({ db, tenants, applications, models, trainings, en
     application: { permission: 'tenant:read', load: (scope, id) => applications.find(scope, id) },
     apiKey: { permission: 'application:manage', load: (scope, id) => applications.findKey(scope, id) },
     job: { permission: 'training:read', load: (scope, id) => inTenant(db, scope, (tx) => findJob(tx, scope, id)) },
+    upload: { permission: 'dataset:write', load: (scope, id) => uploads.find(scope, id) },
+    dataset: { permission: 'dataset:read', load: (scope, id) => datasets.find(scope, id) },
+    datasetVersion: { permission: 'dataset:read', load: (scope, id) => datasets.findVersion(scope, id) },
+    split: { permission: 'dataset:read', load: (scope, id) => splits.find(scope, id) },
     model: { permission: 'model:read', load: (scope, id) => models.find(scope, id) },
     modelVersion: { permission: 'model:read', load: (scope, id) => models.findVersion(scope, id) },
     training: { permission: 'training:read', load: (scope, id) => trainings.find(scope, id) },

@@ -10,6 +10,8 @@ import { buildSchemaSync, type NonEmptyArray } from 'type-graphql';
 import type { App } from '../app.js';
 import { AgreementResolver } from '../domain/agreements/agreement.resolver.js';
 import { AuditResolver } from '../domain/audit/audit.resolver.js';
+import { DatasetResolver, DatasetVersionResolver, UploadResolver } from '../domain/datasets/dataset.resolver.js';
+import { SplitResolver, VersionSplitResolver } from '../domain/datasets/split.resolver.js';
 import { ModelResolver, ModelVersionResolver } from '../domain/models/model.resolver.js';
 import { UsageResolver } from '../domain/metering/usage.resolver.js';
 import { AgreementEndpointResolver, EndpointResolver } from '../domain/serving/endpoint.resolver.js';
@@ -32,6 +34,11 @@ const RESOLVERS: [ResolverClass, (app: App) => object][] = [
   [AccountResolver, (app) => new AccountResolver(app.accounts, app.tenants)],
   [TenantResolver, (app) => new TenantResolver(app.tenants)],
   [ApplicationResolver, (app) => new ApplicationResolver(app.applications)],
+  [UploadResolver, (app) => new UploadResolver(app.uploads)],
+  [DatasetResolver, (app) => new DatasetResolver(app.datasets)],
+  [DatasetVersionResolver, (app) => new DatasetVersionResolver(app.datasets)],
+  [SplitResolver, (app) => new SplitResolver(app.splits, app.datasets)],
+  [VersionSplitResolver, (app) => new VersionSplitResolver(app.splits)],
   [ModelResolver, (app) => new ModelResolver(app.models)],
   [ModelVersionResolver, (app) => new ModelVersionResolver(app.models)],
   [TrainingResolver, (app) => new TrainingResolver(app.trainings, app.models)],
