@@ -17,6 +17,8 @@ export interface NewBlob extends SealedBlob {
 
 /** No file younger than this is swept: its row may be about to be inserted. Longer than any job. */
 const ORPHAN_AGE_MS = 24 * 3_600_000;
+/** What was sent and never read into a table is not kept. Twice as long as it may be used: a job may be at work on it. */
+const UPLOAD_AGE_MS = 48 * 3_600_000;
 
 /**
  * Sealed files on the local disk, `<home>/blobs/<tenant>/<blob>`, and their rows, which hold the wrapped keys. A row is
@@ -79,19 +81,23 @@ export class BlobStore {
   }
 
   /**
-   * Removes files that no row with a key stands for: unfinished writes and shredded blobs. Returns how many. Looks at one
-   * tenant at a time, through row-level security like everybody else.
+   * Shreds uploads that nobody used, and removes files that no row with a key stands for: unfinished writes and shredded
+   * blobs. Returns how many. Looks at one tenant at a time, through row-level security like everybody else.
    */
   async sweep(db: Pick<Db, 'app'>, now: Date, orphanAgeMs = ORPHAN_AGE_MS): Promise<number> {
     let removed = 0;
     for (const tenantId of await readdir(this.#root).catch(() => [] as string[])) {
       const files = await readdir(join(this.#root, tenantId));
-      const known = await inTenant(db, { tenantId }, (tx) =>
-        tx.query<{ id: string; live: boolean }[]>(
+      const known = await inTenant(db, { tenantId }, async (tx) => {
+        await tx.query(
+          `update blob set wrapped_key = null, deleted_at = $1 where kind = 'upload' and wrapped_key is not null and created_at < $2`,
+          [now, new Date(now.getTime() - UPLOAD_AGE_MS)],
+        );
+        return tx.query<{ id: string; live: boolean }[]>(
           `select id, wrapped_key is not null as live from blob where id = any($1)`,
           [files],
-        ),
-      );
+        );
+      });
       const live = new Map(known.map((row) => [row.id, row.live]));
       for (const file of files) {
         const path = join(this.#root, tenantId, file);

@@ -301,6 +301,16 @@ describe('the sweep of blobs', () => {
     await app.blobs.sweep(app.db, new Date(Date.now() + 7_200_000), 3_600_000);
     expect(existsSync(orphan)).toBe(false);
     expect(files()).toContain(version.blobId);
+    const unused = await upload(app, scope, CSV);
+    const blobOf = async () =>
+      (
+        await inTenant(app.db, scope, (tx) =>
+          tx.query<{ b: string }[]>(`select blob_id as b from upload where id = $1`, [unused]),
+        )
+      )[0]!.b;
+    expect(files()).toContain(await blobOf());
+    await app.blobs.sweep(app.db, new Date(Date.now() + 3 * 86_400_000), 30 * 86_400_000);
+    expect(files()).not.toContain(await blobOf());
     const live = await inTenant(app.db, scope, (tx) =>
       tx.query<{ n: number }[]>(`select count(*)::int as n from blob where wrapped_key is not null`),
     );

@@ -15,6 +15,9 @@ import type { IngestResult } from './ingest.service.js';
 export type { DatasetRow, DatasetVersionRow } from './dataset.entity.js';
 export type { ColumnProfile, ColumnRole, ColumnSchema, ColumnType } from './schema.js';
 
+/** How long after its receipt an upload can become a dataset version. */
+const UPLOAD_KEPT_MS = 24 * 3_600_000;
+
 /** Datasets and their immutable versions. Nothing here returns a row of data. */
 export class DatasetService {
   constructor(
@@ -68,6 +71,10 @@ export class DatasetService {
       throw new AppError('CONFLICT', 'A dataset version was made of this upload already.', {
         field: 'input.uploadId',
         remedy: 'Use that version, or upload the file again.',
+      });
+    if (upload.receivedAt.getTime() < this.clock.now().getTime() - UPLOAD_KEPT_MS)
+      throw new AppError('UPLOAD_EXPIRED', 'The file was received more than a day ago and is not kept longer.', {
+        field: 'input.uploadId',
       });
     const id = newId('datasetVersion');
     const jobId = await enqueueJob(tx, scope, { name: 'ingest', subjectId: id });
