@@ -3,11 +3,11 @@ import {
   createPostgresBackend,
   createRedisBackend,
   type PostgresConnectionOptions,
-  Queue,
+  type Queue,
   type QueueOptions,
   runMigrations,
   withBackend,
-  Worker,
+  type Worker,
 } from 'bullmq';
 import pg from 'pg';
 import { roleUrl } from './db.js';

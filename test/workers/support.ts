@@ -66,11 +66,7 @@ export function readJob(app: App, tenant: Tenant, id: string): Promise<Job> {
 
 /** Polls until the job is as wanted. */
 export async function untilJob(
-  app: App,
-  tenant: Tenant,
-  id: string,
-  wanted: (job: Job) => boolean,
-  timeoutMs = 30_000,
+  ...[app, tenant, id, wanted, timeoutMs = 30_000]: [App, Tenant, string, (job: Job) => boolean, number?]
 ): Promise<Job> {
   let last: Job | undefined;
   for (const start = Date.now(); Date.now() - start < timeoutMs; await delay(30)) {

@@ -1,15 +1,15 @@
-import { Arg, Args, Authorized, FieldResolver, Float, ID, Int, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { Arg, Args, Authorized, FieldResolver, Float, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { notFound } from '../../platform/errors.js';
 import { CurrentScope, PageArgs } from '../../platform/graphql.js';
 import type { Page } from '../../platform/page.js';
 import type { Scope } from '../../platform/scope.js';
-import type { FigureName } from '../../ml/train.js';
-import { FigureEnum, Metrics, metricsOf } from './metrics.types.js';
-import { ModelService, type ModelVersionRow } from './model.service.js';
+import { Metrics, metricsOf } from './metrics.types.js';
+import { type ModelService, type ModelVersionRow } from './model.service.js';
 import {
   CreateModelInput,
-  CreateModelPayload,
+  type CreateModelPayload,
   CreateModelResult,
+  LeaderboardArgs,
   LeaderboardEntry,
   Model,
   ModelAlias,
@@ -22,7 +22,7 @@ import {
   ModelVersionConnection,
   ParameterValue,
   SetModelAliasInput,
-  SetModelAliasPayload,
+  type SetModelAliasPayload,
   SetModelAliasResult,
 } from './model.types.js';
 
@@ -67,16 +67,9 @@ export class ModelResolver {
   })
   leaderboard(
     @CurrentScope() scope: Scope,
-    @Arg('splitId', () => ID, { description: 'The split.' }) splitId: string,
-    @Arg('target', () => String, { description: 'The target column.' }) target: string,
-    @Arg('figure', () => FigureEnum, {
-      nullable: true,
-      description: 'What to rank by; LOG_LOSS for classes and RMSE for numbers unless told.',
-    })
-    figure: FigureName | null,
-    @Arg('first', () => Int, { defaultValue: 20, description: 'How many at most, 1 to 100.' }) first: number,
+    @Args(() => LeaderboardArgs) { splitId, target, figure, first }: LeaderboardArgs,
   ): Promise<LeaderboardEntry[]> {
-    return this.models.leaderboard(scope, { splitId, target, figure: figure ?? null, first });
+    return this.models.leaderboard(scope, { splitId, target, figure: figure ?? null, first: first ?? 20 });
   }
 
   @Authorized('model:write')

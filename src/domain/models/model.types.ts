@@ -1,4 +1,14 @@
-import { Field, Float, GraphQLISODateTime, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
+import {
+  ArgsType,
+  Field,
+  Float,
+  GraphQLISODateTime,
+  ID,
+  InputType,
+  Int,
+  ObjectType,
+  registerEnumType,
+} from 'type-graphql';
 import { connectionOf, Long, Node, resultOf } from '../../platform/graphql.js';
 import { ALGORITHM_SPECS, type Algorithm } from '../../ml/spec.js';
 import { Estimate, FigureEnum } from './metrics.types.js';
@@ -266,6 +276,24 @@ export class LeaderboardEntry {
 
   @Field(() => Float, { description: 'The figure on the validation rows.' })
   value: number;
+}
+
+@ArgsType()
+export class LeaderboardArgs {
+  @Field(() => ID, { description: 'The split.' })
+  splitId: string;
+
+  @Field(() => String, { description: 'The target column.' })
+  target: string;
+
+  @Field(() => FigureEnum, {
+    nullable: true,
+    description: 'What to rank by; LOG_LOSS for classes and RMSE for numbers unless told.',
+  })
+  figure?: FigureName | null;
+
+  @Field(() => Int, { nullable: true, description: 'How many at most, 1 to 100; 20 unless told.' })
+  first?: number | null;
 }
 
 export const ModelConnection = connectionOf(Model);

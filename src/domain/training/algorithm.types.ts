@@ -95,14 +95,15 @@ for (const name of NAMES) {
 }
 
 /** INVALID_INPUT unless exactly one algorithm is given. */
-export function algorithmOf(input: AlgorithmInput): { name: Algorithm; parameters: ParameterValues } {
+export function algorithmOf(input: AlgorithmInput): { name: Algorithm; parameters: ParameterValues; path: string } {
   const given = NAMES.filter((name) => input[camelCase(name)] != null);
   const [name] = given;
   if (given.length !== 1 || !name)
     throw new AppError('INVALID_INPUT', `Give exactly one of ${NAMES.map(camelCase).join(', ')}.`, {
       field: 'input.algorithm',
     });
-  return { name, parameters: { ...input[camelCase(name)] } };
+  const field = camelCase(name);
+  return { name, parameters: { ...input[field] }, path: `input.algorithm.${field}` };
 }
 
 /** Where a client finds the parameters: the field of AlgorithmInput. */

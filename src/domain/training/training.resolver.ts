@@ -5,19 +5,19 @@ import { jobPayload } from '../../platform/events.js';
 import { CurrentScope, PageArgs, type RequestContext } from '../../platform/graphql.js';
 import type { Page } from '../../platform/page.js';
 import type { Scope } from '../../platform/scope.js';
-import { ModelService } from '../models/model.service.js';
+import { type ModelService } from '../models/model.service.js';
 import { AlgorithmEnum, Model, ModelVersion, ParameterValue } from '../models/model.types.js';
 import { algorithmOf, fieldOf } from './algorithm.types.js';
-import { describeAlgorithms, TrainingService, type TrainingView } from './training.service.js';
+import { describeAlgorithms, type TrainingService, type TrainingView } from './training.service.js';
 import {
   CancelTrainingInput,
-  CancelTrainingPayload,
+  type CancelTrainingPayload,
   CancelTrainingResult,
   RetryTrainingInput,
-  RetryTrainingPayload,
+  type RetryTrainingPayload,
   RetryTrainingResult,
   StartTrainingInput,
-  StartTrainingPayload,
+  type StartTrainingPayload,
   StartTrainingResult,
   Training,
   TrainingAlgorithm,

@@ -16,7 +16,7 @@ import { newId } from '../../platform/ids.js';
 import { cancelJob, enqueueJob, findJobs, getJob, type Job, retryJob } from '../../platform/jobs.js';
 import { type Page, type PageRequest, readPage } from '../../platform/page.js';
 import type { Scope } from '../../platform/scope.js';
-import { appendAudit, type AuditKind } from '../audit/audit.service.js';
+import { appendAudit, type AuditEvent } from '../audit/audit.service.js';
 import type { SplitService } from '../datasets/split.service.js';
 import type { TrainingInput } from '../datasets/training-input.service.js';
 import type { ModelService, ModelVersionRow, Signature } from '../models/model.service.js';
@@ -38,7 +38,12 @@ export interface NewTraining {
   readonly features?: readonly string[] | null;
   readonly task?: TaskName | null;
   readonly positiveClass?: string | null;
-  readonly algorithm: { readonly name: Algorithm; readonly parameters: Readonly<Record<string, unknown>> };
+  readonly algorithm: {
+    readonly name: Algorithm;
+    readonly parameters: Readonly<Record<string, unknown>>;
+    /** Where the parameters stand in what the caller sent; for error messages. */
+    readonly path?: string;
+  };
   readonly seed?: number | null;
   readonly modelId?: string | null;
   readonly modelName?: string | null;
@@ -79,7 +84,7 @@ export class TrainingService {
    * can tell is the job's failure. NOT_FOUND and NOT_READY for the data.
    */
   async start(scope: Scope, input: NewTraining): Promise<TrainingView> {
-    const parameters = asInput('input.algorithm', () =>
+    const parameters = asInput(input.algorithm.path ?? 'input.algorithm', () =>
       parseParameters(input.algorithm.name, input.algorithm.parameters),
     );
     const seed = input.seed ?? randomInt(2 ** 31);
@@ -121,7 +126,7 @@ export class TrainingService {
       const row = await trainings.getTraining(tx, id);
       const job = await cancelJob(tx, scope, row.jobId);
       // A running one is recorded by its worker, when it is really over.
-      if (job.state === 'CANCELLED') await this.record(tx, scope, row, 'training.cancelled');
+      if (job.state === 'CANCELLED') await this.record(tx, scope, { kind: 'training.cancelled', subjectId: id });
       return { ...row, job };
     });
   }
@@ -131,7 +136,7 @@ export class TrainingService {
     return inTenant(this.db, scope, async (tx) => {
       const row = await trainings.getTraining(tx, id);
       const job = await retryJob(tx, scope, row.jobId);
-      await this.record(tx, scope, row, 'training.retried');
+      await this.record(tx, scope, { kind: 'training.retried', subjectId: id });
       return { ...row, job };
     });
   }
@@ -216,14 +221,14 @@ export class TrainingService {
     id: string,
     end: { state: 'FAILED' | 'CANCELLED'; code: string | null },
   ): Promise<void> {
-    const row = await trainings.getTraining(tx, id);
-    if (end.code === 'PARITY_FAILED') await this.record(tx, scope, row, 'version.refused', { code: end.code });
-    if (end.state === 'CANCELLED') await this.record(tx, scope, row, 'training.cancelled');
-    else await this.record(tx, scope, row, 'training.failed', { code: end.code });
+    const detail = { code: end.code };
+    if (end.code === 'PARITY_FAILED') await this.record(tx, scope, { kind: 'version.refused', subjectId: id, detail });
+    if (end.state === 'CANCELLED') await this.record(tx, scope, { kind: 'training.cancelled', subjectId: id });
+    else await this.record(tx, scope, { kind: 'training.failed', subjectId: id, detail });
   }
 
-  private async record(tx: Tx, scope: Scope, row: TrainingRow, kind: AuditKind, detail = {}): Promise<void> {
-    await appendAudit(tx, scope, { kind, subjectId: row.id, detail, at: this.clock.now() });
+  private async record(tx: Tx, scope: Scope, event: Pick<AuditEvent, 'kind' | 'subjectId' | 'detail'>): Promise<void> {
+    await appendAudit(tx, scope, { ...event, at: this.clock.now() });
   }
 
   private async modelFor(tx: Tx, scope: Scope, input: NewTraining) {
