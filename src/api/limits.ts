@@ -55,7 +55,9 @@ export function limitRule(context: ValidationContext): ASTVisitor {
   return {
     OperationDefinition: (operation) => {
       const refuse = (message: string) =>
-        context.reportError(new GraphQLError(message, { nodes: operation, originalError: new AppError('TOO_COMPLEX', message) }));
+        context.reportError(
+          new GraphQLError(message, { nodes: operation, originalError: new AppError('TOO_COMPLEX', message) }),
+        );
       const root = rootType(context, operation);
       if (!root) return;
       const roots = rootFields(context, operation.selectionSet, new Set());

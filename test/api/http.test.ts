@@ -98,10 +98,7 @@ describe('requests that are refused', () => {
   });
 
   it.each([
-    [
-      'depth',
-      `{ __type(name: "Query") { ${'ofType { '.repeat(17)} name ${'}'.repeat(17)} } }`,
-    ],
+    ['depth', `{ __type(name: "Query") { ${'ofType { '.repeat(17)} name ${'}'.repeat(17)} } }`],
     ['aliases', `{ ${Array.from({ length: 41 }, (_, i) => `viewer { a${i}: tenantId }`).join(' ')} }`],
     ['root fields', `{ ${Array.from({ length: 21 }, (_, i) => `a${i}: __typename`).join(' ')} }`],
     [
