@@ -167,8 +167,11 @@ describe('disclosure', () => {
 });
 
 it('commitments are over canonical JSON', () => {
-  for (const columns of [{}, { b: [1, null, 1e21, -0], a: ['é', '"\\', true], '10': [], '9': [0.1] }])
-    expect(canonicalColumns(columns).join('')).toBe(canonicalize(columns));
+  const columnSets: Record<string, unknown[]>[] = [
+    {},
+    { b: [1, null, 1e21, -0], a: ['é', '"\\', true], '10': [], '9': [0.1] },
+  ];
+  for (const columns of columnSets) expect(canonicalColumns(columns).join('')).toBe(canonicalize(columns));
   const answer = { labels: ['a'], scores: { z: [0.25], a: [0.75] }, values: null };
   expect(canonicalAnswer(answer).join('')).toBe(canonicalize(answer));
 });
