@@ -180,6 +180,33 @@ describe('features', () => {
   });
 });
 
+describe('infinite numbers', () => {
+  const infiniteAt = (part: number): Table => {
+    const a = table.columns[0];
+    if (a.kind !== 'number') throw new Error();
+    const values = a.values.map((value, row) =>
+      assignment[row] === part && row % 50 === 0 ? (row % 100 === 0 ? Infinity : -1e300) : value,
+    );
+    return withColumn(table, { name: 'a', kind: 'number', values });
+  };
+
+  it.each(['DECISION_TREE', 'RANDOM_FOREST', 'GRADIENT_BOOSTING'] as const)(
+    'are large ones to %s, in training as in use',
+    async (algorithm) => {
+      for (const part of [TRAIN, TEST]) {
+        const artifact = await run({ algorithm }, infiniteAt(part));
+        expect(artifact.parity.passed).toBe(true);
+        expect(figure(artifact, 'R2')).toBeGreaterThan(0.7);
+      }
+    },
+  );
+
+  it('are no numbers to a linear model: it leaves the column out, or says that it cannot answer', async () => {
+    expect((await run({ algorithm: 'LINEAR' }, infiniteAt(TRAIN))).warnings.join()).toContain('"a" is left out');
+    await expect(run({ algorithm: 'LINEAR' }, infiniteAt(TEST))).rejects.toMatchObject({ code: 'DIVERGED' });
+  });
+});
+
 describe('a target', () => {
   const numbers = (of: (row: number) => number): Column => ({
     name: 'y',

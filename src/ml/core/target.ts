@@ -54,13 +54,14 @@ export function readTarget(column: Column, used: Uint32Array, train: Uint32Array
   return readClasses(column, values, distinct, train, request);
 }
 
+/** In ascending order; of more than MAX_CLASSES only the first ones found. */
 function distinctValues(name: string, values: Float64Array, used: Uint32Array): number[] {
   const distinct = new Set<number>();
   for (const row of used) {
     const value = values[row];
     if (value === Infinity || value === -Infinity)
       throw new SpecError('TARGET_NON_FINITE', 'target', `"${name}" holds infinite numbers.`);
-    if (!Number.isNaN(value)) distinct.add(value);
+    if (!Number.isNaN(value) && distinct.size <= MAX_CLASSES) distinct.add(value);
   }
   if (distinct.size === 0) throw new SpecError('TARGET_MISSING_ALL', 'target', `"${name}" has no value in any row.`);
   if (distinct.size === 1)
@@ -99,11 +100,7 @@ function readClasses(
   request: TargetRequest,
 ): Target {
   if (distinct.length > MAX_CLASSES)
-    throw new SpecError(
-      'TOO_MANY_CLASSES',
-      'target',
-      `"${column.name}" has ${distinct.length} classes; at most ${MAX_CLASSES} are possible.`,
-    );
+    throw new SpecError('TOO_MANY_CLASSES', 'target', `"${column.name}" has more than ${MAX_CLASSES} classes.`);
   const counts = new Map<number, number>();
   for (const row of train) if (!Number.isNaN(values[row])) counts.set(values[row], (counts.get(values[row]) ?? 0) + 1);
   if (counts.size < 2)

@@ -47,7 +47,7 @@ export function touchedBins(
   return length;
 }
 
-/** Keeps the bins of at least `least` weight, where weight is cells[… + numerator … ] as `weightOf` gives it. Returns how many. */
+/** Keeps the bins with weight[bin] >= least, in their order; returns how many. */
 export function keepHeavy(order: Uint8Array, length: number, least: number, weight: Float64Array): number {
   let kept = 0;
   for (let i = 0; i < length; i++) if (weight[order[i]] >= least) order[kept++] = order[i];
