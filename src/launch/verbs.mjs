@@ -41,7 +41,10 @@ const VERBS = {
     node([bin('vitest/vitest.mjs'), 'run', '-c', '.ci/vitest.config.ts', ...args])
   ),
   check: async (args) => (await ensureInstalled(ROOT, say), check(args)),
-  bench: async (args) => (await prepare(), node(['--import', 'tsx', 'bench/main.ts', ...args])),
+  bench: async ([name = 'accuracy', ...args]) => (
+    await prepare(),
+    node(['--import', 'tsx', `bench/${name}.ts`, ...args])
+  ),
   'audit-verify': async (args) => (await prepare(), node(['dist/src/cli/audit-verify.js', ...args])),
 };
 
