@@ -134,6 +134,29 @@ describe('a file that can be used', () => {
     ]);
   });
 
+  it('survives values that cannot be shown: NUL, half characters, the end of time', async () => {
+    const json = await bench.ingest(repeat('{"a": "x\\u0000y", "b": "\\ud800", "c": "fine"}', 9));
+    expect(json.columns.map(({ categories }) => categories)).toEqual([[], [], ['fine']]);
+    expect(JSON.stringify(json.profile)).not.toMatch(/u0000|ud800/);
+    const parquet = await bench.ingest(
+      await bench.parquet(
+        `select if(i < 9, 'infinity'::timestamp, timestamp '2024-01-01') as t, 'a' || chr(0) as s from range(20) r(i)`,
+      ),
+    );
+    expect(parquet.profile[0]).toMatchObject({ missing: 9, nonFinite: 9 });
+  });
+
+  it('may begin with blank lines, hold blank lines, and end in them', async () => {
+    const { rowCount, rejects } = await bench.ingest('\n\na,b\n' + repeat('1,x', 6) + '\n' + repeat('1,x', 6) + '\n\n');
+    expect([rowCount, rejects]).toEqual([12, []]);
+  });
+
+  it('may have one column, or SQL for names', async () => {
+    expect((await bench.ingest('x\n' + repeat('1', 9))).rowCount).toBe(9);
+    const { columns } = await bench.ingest(`"'; drop table x; --","a""b",select\n` + repeat('1,2,3', 9));
+    expect(columns.map(({ name }) => name)).toEqual([`'; drop table x; --`, 'a"b', 'select']);
+  });
+
   it('leaves no plain byte on the disk', async () => {
     await bench.ingest('name,n\n' + repeat('findable-marker,1', 50));
     for (const file of readdirSync(bench.home)) {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inTenant } from '../../src/platform/db.js';
 import { runChild } from '../../src/platform/child.js';
 import { AppError } from '../../src/platform/errors.js';
+import { newId } from '../../src/platform/ids.js';
 import { cancelJob, retryJob } from '../../src/platform/jobs.js';
 import { startWorkers, type Workers } from '../../workers/main.js';
 import type { Endings, Processor } from '../../workers/processor.js';
@@ -164,6 +165,25 @@ describe('a job', () => {
     await new Promise((resolve) => setTimeout(resolve, 700));
     expect(await readJob(platform.app, tenant, id)).toEqual(done);
     expect(finished.filter((subject) => subject === 'lost')).toHaveLength(1);
+  });
+
+  it('is rung for again when its message was lost', async () => {
+    work.set('unheard', nothing);
+    const id = newId('job');
+    await inTenant(platform.app.db, tenant, (tx) =>
+      tx.query(
+        `insert into job (id, tenant_id, name, subject_id, max_attempts, released_at) values ($1, $2, 'train', 'unheard', 3, now() - interval '1 minute')`,
+        [id, tenant.tenantId],
+      ),
+    );
+    expect(await untilJob(platform.app, tenant, id, isOver)).toMatchObject({ state: 'SUCCEEDED', attempt: 1 });
+  });
+
+  it('that was cancelled before anybody took it ends without having run', async () => {
+    const id = await start(nothing, 'never');
+    await inTenant(platform.app.db, tenant, (tx) => cancelJob(tx, tenant, id)).catch(() => undefined);
+    const job = await untilJob(platform.app, tenant, id, isOver);
+    expect(finished.includes('never')).toBe(job.state === 'SUCCEEDED');
   });
 
   it('goes back to the queue when its worker is stopped, and costs no attempt', async () => {

@@ -91,7 +91,8 @@ describe('a training', () => {
     const first = await over();
     const second = await over();
     expect(second.version.number).toBe(first.version.number + 1);
-    expect(second.version.signature).toEqual(first.version.signature);
+    expect(second.version.digest).toBe(first.version.digest);
+    expect(second.version.id).not.toBe(first.version.id);
     expect(second.version.test).toEqual(first.version.test);
   });
 

@@ -171,7 +171,8 @@ export class TrainingService {
       const { version, row: _, ...data } = await this.splits.trainingInput(tx, scope, training);
       const datasetDigest = version.digest!;
       const { algorithm, task, target, features, parameters, seed, positiveClass } = training;
-      const metadata = { training: id, datasetDigest, splitDigest: data.splitDigest };
+      // Nothing that differs between two trainings alike: the same request gives the same file.
+      const metadata = { datasetDigest, splitDigest: data.splitDigest };
       return {
         training,
         data,
