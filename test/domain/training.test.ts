@@ -5,6 +5,8 @@ import WebSocket from 'ws';
 import { ENDINGS, PROCESSORS } from '../../workers/processors.js';
 import { startWorkers, type Workers } from '../../workers/main.js';
 import { startTestApi, type TestApi, type TestTenant } from '../support/app.js';
+import { writeSealed } from '../../src/platform/blobs.js';
+import { inTenant } from '../../src/platform/db.js';
 import { makeScope } from '../../src/platform/scope.js';
 import { type Data, makeData } from '../workers/data.js';
 import { isOver, untilJob } from '../workers/support.js';
@@ -236,6 +238,20 @@ describe('the registry', () => {
       const { errors } = await stranger.owner.send(`query ($id: ID!) { node(id: $id) { id } }`, { id });
       expect(errors[0]!.extensions.code).toBe('NOT_FOUND');
     }
+  });
+
+  it('refuses a file that does not answer like its trainer, and takes no second version of a training', async () => {
+    const { modelVersion } = await train({ modelName: 'Proved', algorithm: { linear: {} } });
+    const scope = scopeOf(tenant.id);
+    const again = (passed: boolean) =>
+      inTenant(api.app.db, scope, async (tx) => {
+        const version = await api.app.models.getVersion(tx, modelVersion.id);
+        const blob = await api.app.blobs.prepare(tx, scope);
+        await writeSealed(blob, [Buffer.from('a file')]);
+        return api.app.models.register(tx, scope, { ...version, parity: { ...version.parity, passed }, blob });
+      });
+    await expect(again(false)).rejects.toMatchObject({ code: 'PARITY_FAILED' });
+    await expect(again(true)).rejects.toThrow(/model_version_tenant_id_training_id_key/);
   });
 
   it('never changes a version, whoever asks the database, but marks it when its data are deleted', async () => {
