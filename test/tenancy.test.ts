@@ -1,0 +1,333 @@
+import {
+  getNamedType,
+  type GraphQLField,
+  type GraphQLInputType,
+  isInputObjectType,
+  isObjectType,
+  isUnionType,
+} from 'graphql';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeSchema } from '../src/api/schema.js';
+import { ID_PREFIXES, type IdKind } from '../src/platform/ids.js';
+import { startWorkers, type Workers } from '../workers/main.js';
+import { ENDINGS, PROCESSORS } from '../workers/processors.js';
+import { startTestApi, type TestApi, type TestTenant } from './support/app.js';
+import { makeData } from './workers/data.js';
+import { isOver, untilJob } from './workers/support.js';
+
+/**
+ * Goes through the whole schema: every field, mutation and subscription that takes an id is called with the id of another tenant's
+ * thing, of the right kind and real, and must answer exactly what it answers for an id that there is not.
+ */
+
+/** Which kind of thing an argument or input field means. A new one must be added here, or this test fails. */
+const KIND_OF_ARGUMENT: Record<string, IdKind> = {
+  tenantId: 'tenant',
+  memberId: 'membership',
+  applicationId: 'application',
+  apiKeyId: 'apiKey',
+  uploadId: 'upload',
+  datasetId: 'dataset',
+  datasetVersionId: 'datasetVersion',
+  splitId: 'split',
+  trainingId: 'training',
+  modelId: 'model',
+  modelVersionId: 'modelVersion',
+  versionId: 'modelVersion',
+  endpointId: 'endpoint',
+  agreementId: 'agreement',
+  'compareModelVersions(a)': 'modelVersion',
+  'compareModelVersions(b)': 'modelVersion',
+  'upload(id)': 'upload',
+  'dataset(id)': 'dataset',
+  'datasetVersion(id)': 'datasetVersion',
+  'split(id)': 'split',
+  'training(id)': 'training',
+  'trainingProgress(id)': 'training',
+  'model(id)': 'model',
+  'modelVersion(id)': 'modelVersion',
+  'endpoint(id)': 'endpoint',
+  'agreement(id)': 'agreement',
+};
+
+/** Ids that only narrow a list down: another tenant's finds nothing. */
+const FILTERS = [
+  'auditEntries(subjectId)',
+  'leaderboard(splitId)',
+  'agreements(filter.endpointId)',
+  'trainings(filter.modelId)',
+  'trainings(filter.datasetVersionId)',
+];
+
+/** Ids that mean another tenant on purpose. */
+const OTHERS = ['offerAgreement(input.consumerTenantId)'];
+
+/** Where the answer to a missing thing has a code of its own; it is the same one for another tenant's. */
+const OTHER_CODES: Record<string, string> = { 'predict(input.agreementId)': 'NO_AGREEMENT' };
+
+/** What else an operation needs before it looks at the id. */
+const REST: Record<string, Record<string, unknown>> = {
+  leaderboard: { target: 'bought' },
+  createDataset: { name: 'A dataset' },
+  createSplit: { method: 'RANDOM' },
+  createModel: { name: 'A model' },
+  setModelAlias: { alias: 'champion' },
+  createEndpoint: { name: 'another' },
+  predict: { columns: { age: [30], income: [2000], city: ['Lyon'] } },
+  createApiKey: { name: 'Key', permissions: ['MODEL_READ'] },
+  changeMemberRole: { role: 'VIEWER' },
+  startTraining: { target: 'bought', algorithm: { linear: {} }, modelName: null, features: ['age'] },
+  offerAgreement: {
+    terms: {
+      purposes: ['CREDIT'],
+      period: { from: new Date().toISOString(), until: new Date(Date.now() + 86400_000).toISOString() },
+      disclosure: { kind: 'LABEL_ONLY' },
+    },
+  },
+};
+
+type World = Partial<Record<IdKind, string>>;
+type Path = readonly string[];
+interface Case {
+  readonly operation: 'query' | 'mutation' | 'subscription';
+  readonly field: GraphQLField<unknown, unknown>;
+  readonly path: Path;
+}
+
+const schema = makeSchema(null);
+let api: TestApi;
+let mine: TestTenant;
+let theirs: TestTenant;
+let workers: Workers;
+let own: World;
+let foreign: World;
+
+beforeAll(async () => {
+  api = await startTestApi();
+  workers = startWorkers(api.app, PROCESSORS, ENDINGS);
+  mine = await api.tenant();
+  theirs = await api.tenant();
+  own = await makeWorld(mine);
+  foreign = await makeWorld(theirs);
+}, 240_000);
+afterAll(async () => {
+  await workers?.close();
+});
+
+/** One of everything that has an id. */
+async function makeWorld(tenant: TestTenant): Promise<World> {
+  const { owner } = tenant;
+  const data = await makeData(api.app, { tenantId: tenant.id }, 200);
+  const input = { ...REST.startTraining, ...pick(data, ['datasetVersionId', 'splitId']), modelName: 'A model' };
+  const { training } = await owner.mutate<{ training: { id: string; job: { id: string }; model: { id: string } } }>(
+    'startTraining',
+    input,
+    'training { id job { id } model { id } }',
+  );
+  await untilJob(api.app, { tenantId: tenant.id }, training.job.id, isOver, 100_000);
+  const { training: done } = await owner.query<{ training: { modelVersion: { id: string } } }>(
+    'query ($id: ID!) { training(id: $id) { modelVersion { id } } }',
+    { id: training.id },
+  );
+  const modelVersionId = done.modelVersion.id;
+  const { endpoint } = await owner.mutate<{ endpoint: { id: string } }>(
+    'createEndpoint',
+    { name: 'an-endpoint', modelVersionId },
+    'endpoint { id }',
+  );
+  const third = await api.tenant();
+  const { agreement } = await owner.mutate<{ agreement: { id: string } }>(
+    'offerAgreement',
+    { endpointId: endpoint.id, consumerTenantId: third.id, ...REST.offerAgreement },
+    'agreement { id }',
+  );
+  const { upload } = await owner.mutate<{ upload: { id: string } }>(
+    'createUpload',
+    { sizeBytes: 3, sha256: '0'.repeat(64) },
+    'upload { id }',
+  );
+  const application = await tenant.application();
+  await tenant.member('VIEWER');
+  const { members } = await owner.query<{ members: { nodes: { id: string; role: string }[] } }>(
+    '{ members { nodes { id role } } }',
+  );
+  const { invitation } = await owner.mutate<{ invitation: { id: string } }>(
+    'inviteMember',
+    { email: 'x@example.com', role: 'VIEWER' },
+    'invitation { id }',
+  );
+  return {
+    tenant: tenant.id,
+    membership: members.nodes.find((one) => one.role === 'VIEWER')!.id,
+    invitation: invitation.id,
+    application: application.id,
+    apiKey: application.keyId,
+    upload: upload.id,
+    dataset: data.datasetId,
+    datasetVersion: data.datasetVersionId,
+    split: data.splitId,
+    training: training.id,
+    model: training.model.id,
+    modelVersion: modelVersionId,
+    endpoint: endpoint.id,
+    agreement: agreement.id,
+  };
+}
+
+function pick<T extends object>(from: T, names: (keyof T)[]): Partial<T> {
+  return Object.fromEntries(names.map((name) => [name, from[name]])) as Partial<T>;
+}
+
+/** The paths of all ids below an argument or input field. */
+function idPaths(type: GraphQLInputType, path: Path, above: string[] = []): Path[] {
+  const named = getNamedType(type);
+  if (named.name === 'ID') return [path];
+  if (!isInputObjectType(named) || above.includes(named.name)) return [];
+  return Object.values(named.getFields()).flatMap((field) =>
+    idPaths(field.type, [...path, field.name], [...above, named.name]),
+  );
+}
+
+const cases: Case[] = (['query', 'mutation', 'subscription'] as const).flatMap((operation) =>
+  Object.values(schema.getRootType(operation as never)?.getFields() ?? {}).flatMap((field) =>
+    field.args.flatMap((arg) => idPaths(arg.type, [arg.name]).map((path) => ({ operation, field, path }))),
+  ),
+);
+const nameOf = ({ field, path }: Case) => `${field.name}(${path.join('.')})`;
+const kindOfCase = (one: Case): IdKind | undefined =>
+  KIND_OF_ARGUMENT[nameOf(one)] ?? KIND_OF_ARGUMENT[one.path.at(-1)!];
+
+/** The arguments of a call with our own ids everywhere but at `path`. */
+function argumentsOf(one: Case, id: string): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  for (const arg of one.field.args) {
+    const paths = idPaths(arg.type, [arg.name]);
+    const rest = isInputObjectType(getNamedType(arg.type))
+      ? { ...REST[one.field.name] }
+      : REST[one.field.name]?.[arg.name];
+    if (paths.length === 0 && rest === undefined) continue;
+    values[arg.name] = rest;
+    for (const path of paths) {
+      const here = path.join('.') === one.path.join('.');
+      const optional = !path.slice(1).length ? !String(arg.type).endsWith('!') : isOptional(arg.type, path.slice(1));
+      if (!here && optional) continue;
+      const value = here ? id : (own[kindOfCase({ ...one, path })!] ?? foreign.tenant);
+      if (path.length === 1) values[arg.name] = value;
+      else Object.assign((values[arg.name] ??= {}) as object, { [path.at(-1)!]: value });
+    }
+  }
+  return values;
+}
+
+function isOptional(type: GraphQLInputType, path: Path): boolean {
+  const named = getNamedType(type);
+  const field = isInputObjectType(named) ? named.getFields()[path[0]!] : undefined;
+  return !String(field?.type).endsWith('!');
+}
+
+async function call(one: Case, id: string): Promise<{ code: unknown; message: unknown }> {
+  const { field } = one;
+  const values = argumentsOf(one, id);
+  const used = field.args.filter((arg) => arg.name in values);
+  const declared = used.map((arg) => `$${arg.name}: ${String(arg.type)}`).join(', ');
+  const passed = used.map((arg) => `${arg.name}: $${arg.name}`).join(', ');
+  const type = getNamedType(field.type);
+  const inner = isUnionType(type)
+    ? '{ __typename ... on Refusal { code message } }'
+    : isObjectType(type) || 'getFields' in type
+      ? '{ __typename }'
+      : '';
+  // A subscription is asked through POST: what it may see is decided before it streams.
+  const text = `${one.operation} (${declared}) { result: ${field.name}(${passed}) ${inner} }`;
+  if (one.operation === 'subscription') return subscribe(text, values);
+  const { data, errors } = await mine.owner.send<{ result: { code?: string; message?: string } | null }>(text, values);
+  return {
+    code: errors[0]?.extensions.code ?? data?.result?.code,
+    message: errors[0]?.message ?? data?.result?.message,
+  };
+}
+
+async function subscribe(query: string, variables: Record<string, unknown>) {
+  const { createClient } = await import('graphql-ws');
+  const { WebSocket } = await import('ws');
+  const socket = createClient({
+    url: `${api.url.replace('http', 'ws')}/graphql`,
+    webSocketImpl: WebSocket,
+    connectionParams: { authorization: `Bearer ${mine.owner.token}` },
+  });
+  try {
+    for await (const { errors } of socket.iterate({ query, variables }))
+      return { code: errors?.[0]?.extensions?.code, message: errors?.[0]?.message };
+    return { code: undefined, message: undefined };
+  } finally {
+    await socket.dispose();
+  }
+}
+
+const nowhere = (kind: IdKind) => `${ID_PREFIXES[kind]}_${'0'.repeat(31)}1`;
+
+describe('another tenant’s things', () => {
+  it('are tried for every id in the schema', () => {
+    const known = (one: Case) =>
+      kindOfCase(one) || nameOf(one) === 'node(id)' || [...FILTERS, ...OTHERS].includes(nameOf(one));
+    expect(cases.length).toBeGreaterThan(35);
+    expect(cases.filter((one) => !known(one)).map(nameOf), 'ids of a kind that this test does not know').toEqual([]);
+    for (const name of [...FILTERS, ...OTHERS]) expect(cases.map(nameOf)).toContain(name);
+  });
+
+  const tried = cases.filter((one) => ![...FILTERS, ...OTHERS, 'node(id)'].includes(nameOf(one)));
+  it.each(tried.map((one) => [nameOf(one), one] as const))('%s', async (_name, one) => {
+    const kind = kindOfCase(one)!;
+    const answer = await call(one, foreign[kind]!);
+    expect(answer.code).toBe(OTHER_CODES[nameOf(one)] ?? 'NOT_FOUND');
+    expect(await call(one, nowhere(kind))).toEqual(answer);
+    expect(await call(one, 'no id at all')).toEqual(answer);
+  });
+
+  it.each(Object.keys(ID_PREFIXES) as IdKind[])('node(id) of a %s', async (kind) => {
+    const ask = (id: string) =>
+      mine.owner.send<{ node: { id: string } | null }>('query ($id: ID!) { node(id: $id) { id } }', { id });
+    const answer = await ask(foreign[kind] ?? nowhere(kind));
+    expect([answer.data?.node, answer.errors[0]?.extensions.code]).toEqual([null, 'NOT_FOUND']);
+    if (own[kind] && schema.getType('Node') && (await ask(own[kind])).data?.node)
+      expect((await ask(own[kind])).data!.node!.id).toBe(own[kind]);
+  });
+
+  it('are found by their owner: the fixtures are real', async () => {
+    for (const [kind, id] of Object.entries(foreign)) {
+      const { data } = await theirs.owner.send<{ node: { id: string } | null }>(
+        'query ($id: ID!) { node(id: $id) { id } }',
+        { id },
+      );
+      expect(data?.node?.id, kind).toBe(id);
+    }
+  });
+
+  it('are not in lists narrowed down to them', async () => {
+    const { owner } = mine;
+    const { auditEntries } = await owner.query<{ auditEntries: { nodes: unknown[] } }>(
+      'query ($id: ID) { auditEntries(subjectId: $id) { nodes { kind } } }',
+      { id: foreign.training },
+    );
+    expect(auditEntries.nodes).toEqual([]);
+    const { leaderboard } = await owner.query<{ leaderboard: unknown[] }>(
+      'query ($id: ID!) { leaderboard(splitId: $id, target: "bought") { __typename } }',
+      { id: foreign.split },
+    );
+    expect(leaderboard).toEqual([]);
+    for (const [list, filter] of [
+      ['agreements', { endpointId: foreign.endpoint }],
+      ['trainings', { modelId: foreign.model }],
+      ['trainings', { datasetVersionId: foreign.datasetVersion }],
+    ] as const) {
+      const type = list === 'agreements' ? 'AgreementFilterInput' : 'TrainingFilterInput';
+      const { data, errors } = await owner.send<{ list: { nodes: unknown[] } | null }>(
+        `query ($filter: ${type}) { list: ${list}(filter: $filter) { nodes { id } } }`,
+        { filter },
+      );
+      expect(data?.list?.nodes ?? errors[0]?.extensions.code, JSON.stringify(filter)).toSatisfy(
+        (found) => found === 'NOT_FOUND' || (Array.isArray(found) && found.length === 0),
+      );
+    }
+  });
+});
