@@ -134,6 +134,24 @@ describe('a file that can be used', () => {
     ]);
   });
 
+  it('may hold times of every kind in Parquet', async () => {
+    const { columns, table } = await bench.ingest(
+      await bench.parquet(`select timestamp '2024-01-02 03:04:05.678' + i * interval '1 s' as a, timestamptz '2024-01-02 03:04:05+02' + i * interval '1 s' as b,
+        date '2024-01-02' + i::int as c, '2024-01-02 03:04:05'::timestamp_s + i * interval '1 s' as d, '2024-01-02 03:04:05.123456789'::timestamp_ns as e,
+        time '03:04:05' as f from range(6) t(i)`),
+    );
+    expect(columns.map(({ type }) => type)).toEqual(['DATE', 'DATE', 'DATE', 'DATE', 'DATE', 'CATEGORY']);
+    expect(
+      table.columns.slice(0, 5).map(({ name }) => new Date(valuesOf(table, name)[0] as number).toISOString()),
+    ).toEqual([
+      '2024-01-02T03:04:05.678Z',
+      '2024-01-02T01:04:05.000Z',
+      '2024-01-02T00:00:00.000Z',
+      '2024-01-02T03:04:05.000Z',
+      '2024-01-02T03:04:05.123Z',
+    ]);
+  });
+
   it('survives values that cannot be shown: NUL, half characters, the end of time', async () => {
     const json = await bench.ingest(repeat('{"a": "x\\u0000y", "b": "\\ud800", "c": "fine"}', 9));
     expect(json.columns.map(({ categories }) => categories)).toEqual([[], [], ['fine']]);

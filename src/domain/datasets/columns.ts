@@ -6,6 +6,7 @@ import {
   type ColumnRole,
   type ColumnSchema,
   FEWEST_ROWS,
+  isPresentable,
   LIMITS,
   type RawColumn,
   type RawTable,
@@ -34,6 +35,7 @@ function finishColumn(raw: RawColumn, mostCategories: number): FinishedColumn {
 
 function finishNumbers({ name, type, values, nonFinite }: Exclude<RawColumn, { type: 'CATEGORY' }>): FinishedColumn {
   let missing = 0;
+  let beyond = 0;
   let whole = true;
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!;
@@ -42,6 +44,10 @@ function finishNumbers({ name, type, values, nonFinite }: Exclude<RawColumn, { t
     else if (value !== value) {
       values[i] = NaN;
       missing++;
+    } else if (type === 'DATE' && Math.abs(value) > LAST_DATE_MS) {
+      values[i] = NaN;
+      missing++;
+      beyond++;
     } else if (!Number.isInteger(value)) whole = false;
   }
   const unit = type === 'DATE' ? 'date' : type === 'BOOLEAN' ? 'boolean' : whole ? 'whole' : 'real';
@@ -56,13 +62,16 @@ function finishNumbers({ name, type, values, nonFinite }: Exclude<RawColumn, { t
       whole,
       categories: [],
     },
-    profile: { name, missing, nonFinite, ...told },
+    profile: { name, missing, nonFinite: nonFinite + beyond, ...told },
     hash: createHash('sha256')
       .update(JSON.stringify([name, type]))
       .update(bytesOf(values))
       .digest(),
   };
 }
+
+/** ECMAScript's range of time; databases mean infinity by what lies beyond. */
+const LAST_DATE_MS = 8.64e15;
 
 const KINDS = { NUMBER: 'number', BOOLEAN: 'boolean', DATE: 'date' } as const;
 const TEXT_OF = {
@@ -94,7 +103,7 @@ function finishCategories(
   }
   const role = textRole(dictionary, codes.length - missing);
   const common = dictionary.flatMap((_, code) =>
-    counts[code]! >= FEWEST_ROWS && dictionary[code]!.length <= LIMITS.categoryLength ? [code] : [],
+    counts[code]! >= FEWEST_ROWS && isPresentable(dictionary[code]!) ? [code] : [],
   );
   common.sort((a, b) => counts[b]! - counts[a]! || (dictionary[a]! < dictionary[b]! ? -1 : 1));
   const isFeature = role === 'FEATURE' || role === 'CONSTANT';

@@ -21,7 +21,7 @@ export function inspectParquet(fd: number, sizeBytes: number): ParquetFooter {
 const NUMBERS = /^(U?TINYINT|U?SMALLINT|U?INTEGER|FLOAT|DOUBLE|DECIMAL)/;
 const WIDE_INTEGERS = /^(U?BIGINT|U?HUGEINT)/;
 const DATES = /^(DATE|TIMESTAMP)/;
-const WORDS = /^(VARCHAR|ENUM|UUID|TIME|INTERVAL)/;
+const WORDS = /^(VARCHAR|ENUM|UUID|TIME$|TIME |INTERVAL)/;
 
 /** Reads a flat Parquet file through DuckDB. */
 export async function readParquet(
@@ -84,8 +84,10 @@ function plan(
   };
   if (NUMBERS.test(type) || WIDE_INTEGERS.test(type)) return numbers(`${c}::double`, 'NUMBER');
   if (type === 'BOOLEAN') return numbers(`${c}::int::double`, 'BOOLEAN');
-  if (DATES.test(type))
-    return numbers(`epoch_ms(${c}::${type.includes('ZONE') ? 'timestamptz' : 'timestamp'})::double`, 'DATE');
+  if (DATES.test(type)) {
+    const time = `${c}::${type.includes('ZONE') ? 'timestamptz' : 'timestamp'}`;
+    return numbers(`case when isinf(${time}) then 'infinity'::double else epoch_ms(${time})::double end`, 'DATE');
+  }
   throw new AppError(
     'DATA_UNREADABLE',
     `Column ${position} is of a type that cannot be used (binary data, for example).`,

@@ -1,4 +1,4 @@
-import { type ColumnProfile, FEWEST_ROWS, LIMITS } from './schema.js';
+import { type ColumnProfile, FEWEST_ROWS, isPresentable } from './schema.js';
 
 const DAY_MS = 86_400_000;
 const BINS = 20;
@@ -46,7 +46,7 @@ function tellFrequent(
   total = seen.reduce((sum, { count }) => sum + count, 0),
 ): Pick<Told, 'frequent' | 'otherCount'> {
   const frequent = seen
-    .filter(({ value, count }) => count >= FEWEST_ROWS && value.length <= LIMITS.categoryLength)
+    .filter(({ value, count }) => count >= FEWEST_ROWS && isPresentable(value))
     .sort((a, b) => b.count - a.count || (a.value < b.value ? -1 : 1))
     .slice(0, FREQUENT);
   return { frequent, otherCount: total - frequent.reduce((sum, { count }) => sum + count, 0) };

@@ -79,6 +79,14 @@ export interface Reject {
   readonly reason: RejectReason;
 }
 
+/**
+ * Whether a text may be shown and matched. A NUL or half a surrogate pair cannot be stored, sent, or matched by an ONNX model:
+ * such values count as unseen, like those that are too long.
+ */
+export function isPresentable(text: string): boolean {
+  return text.length <= LIMITS.categoryLength && !/[\0\p{Cs}]/u.test(text);
+}
+
 /** What a reader makes of a file: columns as they were read, before anything is decided about roles. */
 export type RawColumn =
   | {
