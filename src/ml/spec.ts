@@ -110,7 +110,7 @@ export const ALGORITHM_SPECS = {
       minSamplesSplit,
       maxBins,
       catSmooth(10),
-      catL2(10),
+      catL2(1),
       decisionThreshold,
     ],
   },
