@@ -46,7 +46,8 @@ export default tseslint.config(
   },
   { files: ['src/ml/**/*.ts'], rules: { 'max-params': 'off' } },
   {
-    files: ['test/**/*.ts', '.ci/**', 'bench/**'],
+    // A migration is one text of SQL; tests and benchmarks are told from top to bottom.
+    files: ['test/**/*.ts', '.ci/**', 'bench/**', 'migrations/**'],
     rules: { 'max-lines-per-function': 'off', 'no-restricted-exports': 'off', 'no-console': 'off' },
   },
   { files: ['src/launch/**', 'src/cli/**'], rules: { 'no-console': 'off' } },

@@ -1,9 +1,5 @@
 import type { Config } from './config.js';
-import {
-  AgreementRow,
-  AgreementSignatureRow,
-  TenantSigningKeyRow,
-} from './domain/agreements/agreement.entity.js';
+import { AgreementRow, AgreementSignatureRow, TenantSigningKeyRow } from './domain/agreements/agreement.entity.js';
 import { AgreementService } from './domain/agreements/agreement.service.js';
 import { AuditEntryRow } from './domain/audit/audit.entity.js';
 import { AuditService } from './domain/audit/audit.service.js';

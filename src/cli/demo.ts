@@ -12,14 +12,38 @@ const DATA = 'examples/credit_scoring/credit_data.csv';
 /** Lines that no table should take, sent along to see them rejected. */
 const DAMAGED = ['"good",9,"rent"', '"bad",1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16'];
 
-async function run(url: string, operatorSignIn: { email: string; password: string }, print: Printer) {
-  const anyone = new Client(url);
-  const figures: Record<string, unknown> = {};
+/** What the steps hand on: where the figures go, and how a refusal is told and counted. */
+interface Story {
+  readonly print: Printer;
+  readonly figures: Record<string, unknown>;
+  refused(what: string, call: Promise<unknown>): Promise<void>;
+}
+
+function tell(print: Printer): Story {
   const refusals: Record<string, number> = {};
   const refused = async (what: string, call: Promise<unknown>) => {
     const code = await demo.refusal(print, what, call);
     refusals[code] = (refusals[code] ?? 0) + 1;
   };
+  return { print, figures: { refusals }, refused };
+}
+
+interface Provided {
+  readonly bank: demo.Party;
+  readonly shop: demo.Party;
+  readonly rows: demo.Row[];
+  readonly datasetId: string;
+  readonly modelVersionId: string;
+  readonly endpointId: string;
+}
+
+/** From two empty tenants to an endpoint of the bank's. */
+async function provide(
+  { print, figures, refused }: Story,
+  url: string,
+  operatorSignIn: { email: string; password: string },
+): Promise<Provided> {
+  const anyone = new Client(url);
 
   print.step(1, 'Two organisations');
   const { token } = await anyone.change<{ token: string }>('signIn', operatorSignIn, 'token');
@@ -69,7 +93,13 @@ async function run(url: string, operatorSignIn: { email: string; password: strin
     `The bank itself asks for ${own.rowCount} rows: no agreement needed, and entry ${own.logIndex} of the log.`,
   );
   figures['endpoint'] = { id: endpointId, modelVersionId: champion.id };
+  figures['predictions'] = { own: own.rowCount };
+  return { bank, shop, rows, datasetId: version.datasetId, modelVersionId: champion.id, endpointId };
+}
 
+/** From the offer to the end of the agreement. */
+async function use({ print, figures, refused }: Story, provided: Provided): Promise<void> {
+  const { bank, shop, rows, endpointId } = provided;
   print.step(6, 'An agreement puts it into the hands of Harbour Stores');
   const app = await demo.application(print, shop);
   const ask = (count: number, purpose = 'CREDIT') =>
@@ -88,10 +118,10 @@ async function run(url: string, operatorSignIn: { email: string; password: strin
   await bank.owner.change('suspendAgreement', { agreementId }, 'agreement { state }');
   await refused('While the bank has suspended it', ask(1));
   await bank.owner.change('resumeAgreement', { agreementId }, 'agreement { state }');
-  print.say(`Resumed: ${(await ask(99)).rowCount} rows more, the last of the day.`);
+  const rest = await ask(99);
+  print.say(`Resumed: ${rest.rowCount} rows more, the last of the day.`);
   await refused('One more', ask(1));
-  figures['predictions'] = { own: own.rowCount, underAgreement: one.rowCount + many.rowCount + 99 };
-  figures['refusals'] = refusals;
+  Object.assign(figures['predictions'] as object, { underAgreement: one.rowCount + many.rowCount + rest.rowCount });
 
   print.step(8, 'Both parties read the same figures, and verify the record');
   figures['agreement'] = await demo.sameUsage(print, [bank, shop], agreementId);
@@ -108,8 +138,7 @@ async function run(url: string, operatorSignIn: { email: string; password: strin
   );
   print.say(`The agreement is ${agreement.state}.`);
   await refused('Afterwards', ask(1));
-  await demo.erase(print, bank, version.datasetId, champion.id);
-  return figures;
+  await demo.erase(print, bank, provided.datasetId, provided.modelVersionId);
 }
 
 async function main(): Promise<void> {
@@ -119,10 +148,11 @@ async function main(): Promise<void> {
   const json = process.argv.includes('--json');
   const started = Date.now();
   const print = new Printer(json);
-  const figures = await run(url, { email, password }, print);
+  const story = tell(print);
+  await use(story, await provide(story, url, { email, password }));
   const seconds = Math.round((Date.now() - started) / 100) / 10;
   print.say(`\n   All of it in ${seconds} s.`);
-  if (json) process.stdout.write(`${JSON.stringify({ ...figures, seconds })}\n`);
+  if (json) process.stdout.write(`${JSON.stringify({ ...story.figures, seconds })}\n`);
 }
 
 main().catch((error: unknown) => {

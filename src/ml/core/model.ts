@@ -6,10 +6,28 @@
  */
 export type Feature =
   /** fround(value), NaN stays NaN; for linear models imputed and scaled: fround((fround(value) - mean) / scale). */
-  | { readonly kind: 'number'; readonly column: string; readonly impute: number | null; readonly mean: number; readonly scale: number }
-  | { readonly kind: 'boolean'; readonly column: string; readonly impute: number | null; readonly mean: number; readonly scale: number }
+  | {
+      readonly kind: 'number';
+      readonly column: string;
+      readonly impute: number | null;
+      readonly mean: number;
+      readonly scale: number;
+    }
+  | {
+      readonly kind: 'boolean';
+      readonly column: string;
+      readonly impute: number | null;
+      readonly mean: number;
+      readonly scale: number;
+    }
   /** fround(epochMs / 86_400_000) (days, divided in float64), then as number. */
-  | { readonly kind: 'date'; readonly column: string; readonly impute: number | null; readonly mean: number; readonly scale: number }
+  | {
+      readonly kind: 'date';
+      readonly column: string;
+      readonly impute: number | null;
+      readonly mean: number;
+      readonly scale: number;
+    }
   /** Index in `categories` (known on the train split) as a float; missing and unseen are NaN. For trees. */
   | { readonly kind: 'code'; readonly column: string; readonly categories: readonly string[] }
   /** 1 where the value is `category`, else 0; `category: null` is the indicator of missing or unseen. For linear models. */
