@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import canonicalize from 'canonicalize';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inTenant } from '../../src/platform/db.js';
 import { newId } from '../../src/platform/ids.js';
@@ -48,7 +49,7 @@ function entry(agreementId: string | null, rowCount: number, change: Partial<Ent
     purpose: 'CREDIT',
     rowCount,
     refusal: null,
-    commitments: { outputDigest: 'd' },
+    commitments: { disclosure: 'LABEL_ONLY', inputDigest: 'i', outputDigest: 'o' },
     ...change,
   };
 }
@@ -197,6 +198,7 @@ describe('the ledger', () => {
     );
     for (const e of entries) {
       const content = JSON.parse(e.content) as Record<string, unknown>;
+      expect(canonicalize(content)).toBe(e.content);
       expect(content).toMatchObject({
         kind: e.kind,
         at: e.at.toISOString(),

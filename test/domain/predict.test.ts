@@ -3,6 +3,7 @@ import canonicalize from 'canonicalize';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Client } from '../support/client.js';
 import { startTestApi, type TestApi, type TestTenant } from '../support/app.js';
+import { inTenant } from '../../src/platform/db.js';
 import { forgetLineage } from './agreement-support.js';
 import { classifier, registerModel, regressor } from './serving-support.js';
 
@@ -131,28 +132,25 @@ describe('predict', () => {
   it('commits to what was asked and answered, and only the caller can open it', async () => {
     const id = await agree();
     const answer = await predict();
-    const { auditLog } = await provider.owner
-      .query<{ auditLog: { nodes: { logIndex: number; content: string }[] } }>(
-        `{ auditLog: auditEntries(first: 100) { nodes { logIndex content } } }`,
-      )
-      .catch(() => ({ auditLog: null }));
-    const entry =
-      auditLog?.nodes.find((e) => e.logIndex === answer.logIndex)?.content ?? (await contentOf(answer.logIndex));
+    const entry = await contentOf(provider.id, answer.logIndex);
+    expect(await contentOf(consumer.id, answer.logIndex)).toBe(entry);
+    expect(await contentOf(stranger.id, answer.logIndex)).toBeUndefined();
     expect(entry).not.toContain(answer.saltHex);
-    const { detail } = JSON.parse(entry) as { detail: Record<string, unknown> };
-    const digest = (name: string, value: unknown) =>
-      createHash('sha256')
-        .update(Buffer.from(answer.saltHex, 'hex'))
-        .update(`${name}:${canonicalize(value)}`)
-        .digest('hex');
+    const { detail } = JSON.parse(entry!) as { detail: Record<string, unknown> };
+    const digest = (name: string, ...parts: (string | Float32Array)[]) => {
+      const hash = createHash('sha256').update(Buffer.from(answer.saltHex, 'hex')).update(`${name}:`);
+      for (const part of parts) hash.update(part);
+      return hash.digest('hex');
+    };
+    const header = JSON.stringify([2, ['x', 'number'], ['city', 'category']]);
     const { labels, scores, values } = answer;
     expect(detail).toMatchObject({
       agreementId: id,
       rowCount: 2,
       purpose: 'CREDIT',
       disclosure: 'SCORES:2',
-      inputDigest: digest('input', TWO_ROWS),
-      outputDigest: digest('output', { labels, scores, values }),
+      inputDigest: digest('input', header, Float32Array.from(TWO_ROWS.x), JSON.stringify(TWO_ROWS.city)),
+      outputDigest: digest('output', canonicalize({ labels, scores, values })!),
     });
     await end(id);
   });
@@ -319,10 +317,10 @@ describe('an endpoint', () => {
   });
 });
 
-async function contentOf(logIndex: number): Promise<string> {
-  const { rows } = await api.app.db.ledger.query<{ content: string }>(
-    `select content from audit_entry where log_index = $1`,
-    [logIndex],
+/** The entry as the tenant may read it. */
+async function contentOf(tenantId: string, logIndex: number): Promise<string | undefined> {
+  const rows = await inTenant(api.app.db, { tenantId }, (tx) =>
+    tx.query<{ content: string }[]>(`select content from audit_entry where log_index = $1`, [logIndex]),
   );
-  return rows[0]!.content;
+  return rows[0]?.content;
 }

@@ -1,10 +1,16 @@
-import { randomFillSync } from 'node:crypto';
-import canonicalize from 'canonicalize';
 import type { Pool } from 'pg';
 import { AppError, type ErrorCode } from '../../platform/errors.js';
 import type { Logger } from '../../platform/log.js';
 import type { Scope } from '../../platform/scope.js';
 import { flush, type Posted, type Posting } from './ledger.repo.js';
+import { takeSalt } from './salt.js';
+
+export interface Commitments {
+  readonly disclosure: string;
+  /** Salted digests, hexadecimal. */
+  readonly inputDigest: string;
+  readonly outputDigest: string;
+}
 
 /** A request that was decided and, unless refused, inferred, but not yet answered. */
 export interface Entry {
@@ -18,8 +24,8 @@ export interface Entry {
   readonly rowCount: number;
   /** Why the decision point refuses; null: the ledger decides. */
   readonly refusal: ErrorCode | null;
-  /** What an answer commits to: digests and the like, no `at` and no `code`. Recorded only if the answer goes out. */
-  readonly commitments: Readonly<Record<string, string>>;
+  /** What an answer commits to; null for a refusal. Recorded only if the answer goes out. */
+  readonly commitments: Commitments | null;
 }
 
 /** A flush is at most so long: a longer one delays its first request more than it saves. */
@@ -99,13 +105,17 @@ export class LedgerService {
 
 /**
  * The two leaves that the request may become, as canonical JSON in the form of `audit/leaf.ts`; the ledger writes one of them, with
- * the time and the code that it decides on.
+ * the time and the code that it decides on. Canonical because every object is written with its names in order, and JSON.stringify
+ * does the rest as RFC 8785 does: ten times faster than sorting.
  */
 function postingOf(scope: Scope, entry: Entry): Posting {
   const { predictionId, agreementId, endpointId, modelVersionId, purpose, rowCount, refusal, commitments } = entry;
   const counterpartyTenantId = entry.providerTenantId === scope.tenantId ? null : entry.providerTenantId;
-  const request = { agreementId, endpointId, modelVersionId, purpose, rowCount };
-  const leaf = { at: null, actor: scope.actor, tenantId: scope.tenantId, subjectId: predictionId };
+  const { id, keyId, kind: actorKind } = scope.actor;
+  const actor = keyId === undefined ? { id, kind: actorKind } : { id, keyId, kind: actorKind };
+  const leaf = (kind: string, detail: Record<string, unknown>) =>
+    JSON.stringify({ actor, at: null, detail, kind, subjectId: predictionId, tenantId: scope.tenantId });
+  const { disclosure, inputDigest, outputDigest } = commitments ?? {};
   return {
     predictionId,
     tenantId: scope.tenantId,
@@ -113,13 +123,24 @@ function postingOf(scope: Scope, entry: Entry): Posting {
     agreementId,
     endpointId,
     modelVersionId,
-    keyId: scope.actor.keyId ?? null,
+    keyId: keyId ?? null,
     rowCount,
-    refusal,
-    answered: canonicalize({ ...leaf, kind: 'prediction.answered', detail: { ...request, ...commitments } })!,
-    refused: canonicalize({ ...leaf, kind: 'prediction.refused', detail: { ...request, code: null } })!,
-    salt: randomFillSync(Buffer.allocUnsafe(16)),
+    // Without commitments there is no answer to admit.
+    refusal: refusal ?? (commitments ? null : 'INTERNAL'),
+    answered: leaf('prediction.answered', {
+      agreementId,
+      disclosure,
+      endpointId,
+      inputDigest,
+      modelVersionId,
+      outputDigest,
+      purpose,
+      rowCount,
+    }),
+    refused: leaf('prediction.refused', { agreementId, code: null, endpointId, modelVersionId, purpose, rowCount }),
+    salt: takeSalt(),
   };
 }
 
 export type { Posted } from './ledger.repo.js';
+export { takeSalt } from './salt.js';

@@ -1,26 +1,37 @@
 import { createHash } from 'node:crypto';
+import type { Feeds, Signature } from '../../ml/infer.js';
 import type { Answer } from './disclose.js';
 
-/**
- * What a log entry says of contents: SHA-256 (salt || name || ":" || canonical JSON), hexadecimal. The salt (16 bytes) goes to the
- * caller and to no one else: without it the other party of the agreement could guess inputs and labels from their digests.
+/*
+ * What a log entry says of contents: digests with a salt (16 bytes) that goes to the caller and to no one else. Without it the
+ * other party of the agreement could guess inputs and labels from their digests.
  */
-export function commitTo(salt: Buffer, name: 'input' | 'output', json: readonly string[]): string {
-  const hash = createHash('sha256').update(salt).update(`${name}:`);
-  for (const part of json) hash.update(part, 'utf8');
+
+/**
+ * SHA-256 (salt || "input:" || header || columns), hexadecimal, of the rows as the model takes them. header: JSON of [rows, [name,
+ * kind], …] in the order of the signature. Columns in that order: numbers and booleans as float32, dates as int64 (both
+ * little-endian), categories as a JSON array of strings. Numbers as text would cost more than the inference.
+ */
+export function commitToInput(salt: Buffer, inputs: Signature['inputs'], { rowCount, columns }: Feeds): string {
+  const header = JSON.stringify([rowCount, ...inputs.map(({ name, kind }) => [name, kind])]);
+  const hash = createHash('sha256').update(salt).update(`input:${header}`, 'utf8');
+  for (const column of columns) {
+    if (Array.isArray(column)) hash.update(JSON.stringify(column), 'utf8');
+    else hash.update(column as Float32Array | BigInt64Array);
+  }
   return hash.digest('hex');
 }
 
-/** Canonical JSON (RFC 8785) of named columns, in parts. JSON.stringify writes arrays of scalars as the RFC does. */
-export function canonicalColumns(columns: Readonly<Record<string, readonly unknown[]>>): string[] {
-  const names = Object.keys(columns).sort();
-  return [
-    ...names.flatMap((name, i) => [i ? ',' : '{', JSON.stringify(name), ':', JSON.stringify(columns[name])]),
-    names.length ? '}' : '{}',
-  ];
+/** SHA-256 (salt || "output:" || canonical JSON (RFC 8785) of labels, scores, values), hexadecimal, of what was disclosed. */
+export function commitToAnswer(salt: Buffer, answer: Answer): string {
+  const hash = createHash('sha256').update(salt).update('output:');
+  return hash.update(canonicalAnswer(answer), 'utf8').digest('hex');
 }
 
-export function canonicalAnswer({ labels, scores, values }: Answer): string[] {
-  const told = scores ? canonicalColumns(scores) : ['null'];
-  return ['{"labels":', JSON.stringify(labels), ',"scores":', ...told, ',"values":', JSON.stringify(values), '}'];
+/** JSON.stringify writes strings and numbers as the RFC does; only the order of the names is left to see to. */
+export function canonicalAnswer({ labels, scores, values }: Answer): string {
+  const names = scores && Object.keys(scores).sort();
+  const told =
+    names && `{${names.map((name) => `${JSON.stringify(name)}:${JSON.stringify(scores![name])}`).join(',')}}`;
+  return `{"labels":${JSON.stringify(labels)},"scores":${told},"values":${JSON.stringify(values)}}`;
 }

@@ -1,20 +1,21 @@
-import { randomBytes } from 'node:crypto';
 import {
   type Batcher,
   encodeInputs,
+  type Feeds,
   type Inference,
   InputError,
   type RawValue,
   type SessionPool,
+  type Signature,
 } from '../../ml/infer.js';
 import type { Clock } from '../../platform/clock.js';
 import { AppError, type ErrorCode, type ErrorDetails } from '../../platform/errors.js';
 import { kindOf, newId } from '../../platform/ids.js';
 import type { Logger } from '../../platform/log.js';
 import type { Scope } from '../../platform/scope.js';
-import type { Entry, LedgerService, Posted } from '../metering/ledger.service.js';
+import { type Commitments, type Entry, type LedgerService, type Posted, takeSalt } from '../metering/ledger.service.js';
 import type { ModelService } from '../models/model.service.js';
-import { canonicalAnswer, canonicalColumns, commitTo } from './commitment.js';
+import { commitToAnswer, commitToInput } from './commitment.js';
 import { type Admission, decide, notInForceMessage } from './decide.js';
 import { type Answer, disclose } from './disclose.js';
 import type { Policies, Policy } from './policy.js';
@@ -77,25 +78,25 @@ export class PredictService {
       return this.refuse(scope, about, new AppError(code, message, details));
     }
     const about = { policy: policy!, rowCount, purpose, agreementId: decision.agreementId };
-    let inference: Inference;
+    let inferred: Inferred;
     try {
-      inference = await this.infer(about.policy, columns, rowCount);
+      inferred = await this.infer(about.policy, columns, rowCount);
     } catch (error) {
       return this.refuse(scope, about, this.refusalOf(error, about.policy));
     }
-    return this.settle(scope, { about, decision, inference, columns, started });
+    return this.settle(scope, { about, decision, inferred, started });
   }
 
   /** The answer leaves after the commit, or not at all. */
   private async settle(scope: Scope, done: Done): Promise<Prediction> {
-    const { about, decision, inference, columns, started } = done;
-    const answer = disclose(inference, decision.disclosure);
-    const salt = randomBytes(16);
+    const { about, decision, inferred, started } = done;
+    const answer = disclose(inferred.inference, decision.disclosure);
+    const salt = takeSalt();
     const entry = entryOf(about, {
       disclosure:
         decision.disclosure.kind === 'SCORES' ? `SCORES:${decision.disclosure.digits}` : decision.disclosure.kind,
-      inputDigest: commitTo(salt, 'input', canonicalColumns(columns)),
-      outputDigest: commitTo(salt, 'output', canonicalAnswer(answer)),
+      inputDigest: commitToInput(salt, inferred.inputs, inferred.feeds),
+      outputDigest: commitToAnswer(salt, answer),
     });
     const posted = await this.parts.ledger.record(scope, entry);
     if (posted.refusal !== null) throw ledgerRefusal(posted, about.rowCount);
@@ -119,12 +120,14 @@ export class PredictService {
   }
 
   /** The model is read on behalf of the endpoint's tenant: only after the decision that the caller may have its answer. */
-  private infer({ endpoint }: Policy, columns: PredictRequest['columns'], rowCount: number): Promise<Inference> {
+  private infer({ endpoint }: Policy, columns: PredictRequest['columns'], rowCount: number): Promise<Inferred> {
     const { sessions, batcher, models } = this.parts;
     const load = async () => (await models.readOnnx({ tenantId: endpoint.tenantId }, endpoint.modelVersionId)).onnx;
     return sessions.use(endpoint.modelVersionId, load, async (model) => {
       const raw = columns as Readonly<Record<string, readonly RawValue[]>>;
-      return batcher.infer(model, encodeInputs(model.signature.inputs, raw, rowCount));
+      const { inputs } = model.signature;
+      const feeds = encodeInputs(inputs, raw, rowCount);
+      return { inputs, feeds, inference: await batcher.infer(model, feeds) };
     });
   }
 
@@ -146,7 +149,7 @@ export class PredictService {
 
   /** Records the refusal, then throws it. */
   private async refuse(scope: Scope, about: About, error: AppError): Promise<never> {
-    await this.parts.ledger.record(scope, { ...entryOf(about, {}), refusal: error.code });
+    await this.parts.ledger.record(scope, { ...entryOf(about, null), refusal: error.code });
     throw error;
   }
 }
@@ -158,15 +161,21 @@ interface About {
   readonly rowCount: number;
 }
 
+/** What the model took and answered. */
+interface Inferred {
+  readonly inputs: Signature['inputs'];
+  readonly feeds: Feeds;
+  readonly inference: Inference;
+}
+
 interface Done {
   readonly about: About;
   readonly decision: Admission;
-  readonly inference: Inference;
-  readonly columns: PredictRequest['columns'];
+  readonly inferred: Inferred;
   readonly started: number;
 }
 
-function entryOf({ policy, agreementId, purpose, rowCount }: About, commitments: Record<string, string>): Entry {
+function entryOf({ policy, agreementId, purpose, rowCount }: About, commitments: Commitments | null): Entry {
   return {
     predictionId: newId('prediction'),
     providerTenantId: policy.endpoint.tenantId,
