@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { Client } from '../support/client.js';
 import { startTestApi, type TestApi, type TestTenant } from '../support/app.js';
 import { inTenant } from '../../src/platform/db.js';
-import { forgetLineage } from './agreement-support.js';
+import { codeOf, forgetLineage, scopeOf } from './agreement-support.js';
 import { classifier, registerModel, regressor } from './serving-support.js';
 
 let api: TestApi;
@@ -142,14 +142,14 @@ describe('predict', () => {
       for (const part of parts) hash.update(part);
       return hash.digest('hex');
     };
-    const header = JSON.stringify([2, ['x', 'number'], ['city', 'category']]);
+    const header = JSON.stringify([2, ['city', 'category'], ['x', 'number']]);
     const { labels, scores, values } = answer;
     expect(detail).toMatchObject({
       agreementId: id,
       rowCount: 2,
       purpose: 'CREDIT',
       disclosure: 'SCORES:2',
-      inputDigest: digest('input', header, Float32Array.from(TWO_ROWS.x), JSON.stringify(TWO_ROWS.city)),
+      inputDigest: digest('input', header, JSON.stringify(TWO_ROWS.city), Float32Array.from(TWO_ROWS.x)),
       outputDigest: digest('output', canonicalize({ labels, scores, values })!),
     });
     await end(id);
@@ -204,6 +204,23 @@ describe('predict', () => {
     expect(await refusal({ agreementId: otherId })).toBe('NO_AGREEMENT');
     expect(await refusal({ agreementId: 'nonsense' })).toBe('NO_AGREEMENT');
     await end(otherId);
+    await end(id);
+  });
+
+  it('keeps the caller’s text out of the ledger, so that no request can spoil the flush of others', async () => {
+    const id = await agree();
+    const scope = scopeOf(consumer.id);
+    const bad = { endpointId, columns: TWO_ROWS, purpose: 'a\u0000b', agreementId: 'c\u0000d' };
+    const asked = [bad, { ...bad, agreementId: null }, { ...bad, agreementId: id }].map((r) =>
+      api.app.predictions.predict(scope, r),
+    );
+    const good = api.app.predictions.predict(scope, { endpointId, columns: TWO_ROWS, purpose: 'CREDIT' });
+    expect(await Promise.all(asked.map(codeOf))).toEqual([
+      'NO_AGREEMENT',
+      'PURPOSE_NOT_ALLOWED',
+      'PURPOSE_NOT_ALLOWED',
+    ]);
+    expect((await good).labels).toHaveLength(2);
     await end(id);
   });
 

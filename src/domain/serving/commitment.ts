@@ -9,17 +9,32 @@ import type { Answer } from './disclose.js';
 
 /**
  * SHA-256 (salt || "input:" || header || columns), hexadecimal, of the rows as the model takes them. header: JSON of [rows, [name,
- * kind], …] in the order of the signature. Columns in that order: numbers and booleans as float32, dates as int64 (both
- * little-endian), categories as a JSON array of strings. Numbers as text would cost more than the inference.
+ * kind], …], sorted by name, so that it does not depend on the version that an endpoint routes to. Columns in that order:
+ * numbers and booleans as float32, dates as int64 (both little-endian), categories as a JSON array of strings. Numbers as
+ * text would cost more than the inference.
  */
 export function commitToInput(salt: Buffer, inputs: Signature['inputs'], { rowCount, columns }: Feeds): string {
-  const header = JSON.stringify([rowCount, ...inputs.map(({ name, kind }) => [name, kind])]);
+  const order = byName(inputs);
+  const header = JSON.stringify([rowCount, ...order.map((at) => [inputs[at]!.name, inputs[at]!.kind])]);
   const hash = createHash('sha256').update(salt).update(`input:${header}`, 'utf8');
-  for (const column of columns) {
+  for (const at of order) {
+    const column = columns[at]!;
     if (Array.isArray(column)) hash.update(JSON.stringify(column), 'utf8');
     else hash.update(column as Float32Array | BigInt64Array);
   }
   return hash.digest('hex');
+}
+
+const orders = new WeakMap<Signature['inputs'], number[]>();
+
+/** The places of the inputs, sorted by name (UTF-16 units); once per loaded model. */
+function byName(inputs: Signature['inputs']): number[] {
+  let order = orders.get(inputs);
+  if (!order) {
+    order = inputs.map((_, at) => at).sort((a, b) => (inputs[a]!.name < inputs[b]!.name ? -1 : 1));
+    orders.set(inputs, order);
+  }
+  return order;
 }
 
 /** SHA-256 (salt || "output:" || canonical JSON (RFC 8785) of labels, scores, values), hexadecimal, of what was disclosed. */

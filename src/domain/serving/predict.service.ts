@@ -13,6 +13,7 @@ import { AppError, type ErrorCode, type ErrorDetails } from '../../platform/erro
 import { kindOf, newId } from '../../platform/ids.js';
 import type { Logger } from '../../platform/log.js';
 import type { Scope } from '../../platform/scope.js';
+import { PURPOSES } from '../agreements/agreement.service.js';
 import { type Commitments, type Entry, type LedgerService, type Posted, takeSalt } from '../metering/ledger.service.js';
 import type { ModelService } from '../models/model.service.js';
 import { commitToAnswer, commitToInput } from './commitment.js';
@@ -73,7 +74,8 @@ export class PredictService {
       const { code, message, ...details } = decision;
       // Of what the caller may not even know to exist, no record is kept either.
       if (!policy || code === 'NOT_FOUND' || code === 'FORBIDDEN') throw new AppError(code, message, details);
-      const declared = code === 'PURPOSE_NOT_ALLOWED' ? null : purpose;
+      // Into the ledger goes no text of the caller's: one that the database refuses would take the whole flush along.
+      const declared = purpose !== null && Object.hasOwn(PURPOSES, purpose) ? purpose : null;
       const about = { policy, rowCount, purpose: declared, agreementId: decision.agreementId };
       return this.refuse(scope, about, new AppError(code, message, details));
     }
