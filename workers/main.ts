@@ -37,6 +37,8 @@ export function startWorkers(app: App, processors: Processors, endings: Endings)
   };
 }
 
+const LEAVE_MS = 8000;
+
 async function main(): Promise<void> {
   const app = await openApp(loadConfig(process.env), 'worker');
   const { PROCESSORS, ENDINGS } = await import('./processors.js');
@@ -50,6 +52,8 @@ async function main(): Promise<void> {
   const leave = () => {
     if (leaving) return;
     leaving = true;
+    // Without a database nothing can be given back; the sweep of another worker finds it.
+    setTimeout(() => process.exit(1), LEAVE_MS).unref();
     workers
       .close()
       .then(() => app.close())
