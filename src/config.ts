@@ -39,9 +39,9 @@ const Environment = z.object({
     .default('info')
     .describe('How much is logged.'),
   CONCORDAT_WORKERS: count(Math.max(1, Math.min(4, availableParallelism() - 1)), 1, 64).describe(
-    'Jobs that one worker process runs at a time.',
+    'Jobs of one queue (data, training) that one worker process runs at a time.',
   ),
-  CONCORDAT_JOBS_PER_TENANT: count(2, 1, 64).describe('Jobs of one tenant that are released to the queue at a time.'),
+  CONCORDAT_JOBS_PER_TENANT: count(2, 1, 64).describe('Jobs of one tenant that are released to one queue at a time.'),
   CONCORDAT_CHILD_MEMORY_MB: count(4096, 256, 1048576).describe('The memory limit of one job’s child process.'),
   CONCORDAT_UPLOAD_MAX_MB: count(2048, 1, 1048576).describe('The largest upload.'),
 });
