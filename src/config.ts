@@ -38,6 +38,10 @@ const Environment = z.object({
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')
     .describe('How much is logged.'),
+  CONCORDAT_LOGS: z
+    .enum(['files', 'stdout'])
+    .default('files')
+    .describe('Where `npm start` puts the logs; stdout for containers.'),
   CONCORDAT_WORKERS: count(Math.max(1, Math.min(4, availableParallelism() - 1)), 1, 64).describe(
     'Jobs of one queue (data, training) that one worker process runs at a time.',
   ),
