@@ -54,15 +54,26 @@ button:focus-visible, input:focus-visible, select:focus-visible { outline: 3px s
 #room header { display: flex; gap: 1rem; align-items: center; padding: .4rem 1rem; background: #fff; border-bottom: 1px solid #d5dbe1; }
 #room select { font: inherit; padding: .2rem; }
 #who { margin-left: auto; font-size: .9rem; }
-#graphiql { flex: 1; min-height: 0; }
+#room { overflow: hidden; }
+#graphiql { flex: 1; min-height: 0; overflow: hidden; }
+#graphiql .graphiql-container { height: 100%; width: 100%; }
+#graphiql > * { height: 100% !important; width: 100% !important; }
 `;
 
-const FIRST_QUERY = `# Concordat's API. Everything that you can ask for is in the documentation explorer (top left) and in /schema.graphql.
-# Run a query with Ctrl-Enter. Lists are pages: ask for { nodes { … } pageInfo { hasNextPage endCursor } }.
-# A mutation answers with its payload or with a refusal that says why and what to do:
-#   mutation { createApplication(input: { name: "Web shop" }) {
-#     ... on CreateApplicationPayload { application { id } }
-#     ... on Refusal { code message remedy field } } }
+const FIRST_QUERY = `# Concordat's API. What you can ask for is in the
+# documentation explorer (top left) and in /schema.graphql.
+#
+# Lists are pages:
+#   { members { nodes { email } pageInfo { endCursor } } }
+# A mutation answers with its payload or with a refusal,
+# which says why, and what to do:
+#   mutation {
+#     createApplication(input: { name: "Web shop" }) {
+#       ... on CreateApplicationPayload { application { id } }
+#       ... on Refusal { code message remedy field }
+#     }
+#   }
+# Ctrl-Enter runs the query under the cursor.
 
 query WhoAmI {
   viewer {

@@ -1,7 +1,7 @@
 import {
   defaultFieldResolver,
   getNamedType,
-  GraphQLInterfaceType,
+  type GraphQLInterfaceType,
   type GraphQLSchema,
   lexicographicSortSchema,
   printSchema,

@@ -77,7 +77,7 @@ export function attachSockets(server: Server, options: SocketOptions): { close()
         });
         return { ...prepared, contextValue };
       },
-      onNext: (_ctx, _id, _payload, _args, result) =>
+      onNext: (...[, , , , result]) =>
         result.errors && { ...result, errors: result.errors.map((error) => shown(app, error)) },
       onError: (_ctx, _id, _payload, errors) => errors.map((error) => shown(app, error)),
       onComplete: ({ extra }, id) => connections.of(extra.socket)?.finish(id),

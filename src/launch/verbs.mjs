@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureBuilt } from './build.mjs';
 import { demo } from './demo.mjs';
+import { homePath } from './home.mjs';
 import { ensureInstalled } from './install.mjs';
+import { runningUrl } from './running.mjs';
 import { start } from './start.mjs';
 import { codeOf, diskFull, Stop } from './stop.mjs';
 
@@ -45,7 +47,11 @@ const VERBS = {
     await prepare(),
     node(['--import', 'tsx', `bench/${name}.ts`, ...args])
   ),
-  'audit-verify': async (args) => (await prepare(), node(['dist/src/cli/audit-verify.js', ...args])),
+  'audit-verify': async (args) => {
+    await prepare();
+    process.env['DATABASE_URL'] ||= runningUrl(homePath(ROOT));
+    return node(['dist/src/cli/audit-verify.js', ...args]);
+  },
 };
 
 /**

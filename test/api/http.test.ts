@@ -44,7 +44,8 @@ describe('GraphQL over HTTP', () => {
 });
 
 describe('requests that are refused', () => {
-  it.each([
+  type Refused = [body: string | Buffer, headers: Record<string, string>, status: number, code: string, path?: string];
+  it.each<[what: string, ...Refused]>([
     ['no JSON', '{"query": "{ viewer', JSON_TYPE, 400, 'MALFORMED_REQUEST'],
     ['no UTF-8', Buffer.from([0x7b, 0xff, 0xfe, 0x7d]), JSON_TYPE, 400, 'MALFORMED_REQUEST'],
     ['a batch', '[{"query":"{__typename}"},{"query":"{__typename}"}]', JSON_TYPE, 400, 'MALFORMED_REQUEST'],
@@ -71,8 +72,8 @@ describe('requests that are refused', () => {
     ['no such page', '', JSON_TYPE, 404, 'NOT_FOUND', '/nowhere'],
     ['a wrong method', '', JSON_TYPE, 405, 'METHOD_NOT_ALLOWED', '/health/live'],
     ['a bad escape', '', JSON_TYPE, 404, 'NOT_FOUND', '/assets/%E0%A4%A'],
-  ])('%s', async (_what, body, headers, status, code, path = '/graphql') => {
-    const answer = await rawRequest(api.url + path, { headers: headers as Record<string, string>, body });
+  ])('%s', async (_what, ...[body, headers, status, code, path = '/graphql']) => {
+    const answer = await rawRequest(api.url + path, { headers, body });
     expect({ status: answer.status, code: codeOf(answer.text) }).toEqual({ status, code });
   });
 

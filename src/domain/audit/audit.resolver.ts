@@ -1,7 +1,7 @@
 import { Arg, Args, Authorized, FieldResolver, ID, Query, Resolver, Root } from 'type-graphql';
 import { CurrentScope, PageArgs } from '../../platform/graphql.js';
 import type { Scope } from '../../platform/scope.js';
-import { AuditService } from './audit.service.js';
+import { type AuditService } from './audit.service.js';
 import { AuditEntry, AuditEntryConnection } from './audit.types.js';
 
 @Resolver(() => AuditEntry)

@@ -1,19 +1,19 @@
 import { Arg, Authorized, Ctx, Mutation, Query, Resolver } from 'type-graphql';
 import { CurrentAccount, type RequestContext } from '../../platform/graphql.js';
 import type { SignedIn } from '../../platform/scope.js';
-import { AccountService } from './account.service.js';
-import { TenantService } from './tenant.service.js';
+import { type AccountService } from './account.service.js';
+import { type TenantService } from './tenant.service.js';
 import {
   ChangePasswordInput,
-  ChangePasswordPayload,
+  type ChangePasswordPayload,
   ChangePasswordResult,
   SignInInput,
-  SignInPayload,
+  type SignInPayload,
   SignInResult,
-  SignOutPayload,
+  type SignOutPayload,
   SignOutResult,
   SwitchTenantInput,
-  SwitchTenantPayload,
+  type SwitchTenantPayload,
   SwitchTenantResult,
   Viewer,
 } from './tenant.types.js';

@@ -2,20 +2,20 @@ import { Arg, Args, Authorized, ID, Mutation, Query, Resolver } from 'type-graph
 import { CurrentScope, PageArgs } from '../../platform/graphql.js';
 import type { Page } from '../../platform/page.js';
 import type { Scope } from '../../platform/scope.js';
-import { ApplicationService } from './application.service.js';
+import { type ApplicationService } from './application.service.js';
 import {
-  ApiKey,
+  type ApiKey,
   ApiKeyConnection,
-  Application,
+  type Application,
   ApplicationConnection,
   CreateApiKeyInput,
-  CreateApiKeyPayload,
+  type CreateApiKeyPayload,
   CreateApiKeyResult,
   CreateApplicationInput,
-  CreateApplicationPayload,
+  type CreateApplicationPayload,
   CreateApplicationResult,
   RevokeApiKeyInput,
-  RevokeApiKeyPayload,
+  type RevokeApiKeyPayload,
   RevokeApiKeyResult,
 } from './tenant.types.js';
 

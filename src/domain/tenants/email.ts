@@ -13,7 +13,7 @@ export function normalEmail(email: string, field: string): string {
 /** A name of a person, a tenant, an application or a key: something to read, on one line. */
 export function normalName(name: string, field: string): string {
   const normal = name.normalize('NFC').trim();
-  // eslint-disable-next-line no-control-regex
+
   if (normal.length < 1 || [...normal].length > 200 || /[\u0000-\u001f\u007f]/.test(normal))
     throw new AppError('INVALID_INPUT', 'A name has 1 to 200 characters, on one line.', { field });
   return normal;

@@ -2,26 +2,26 @@ import { Arg, Args, Authorized, Ctx, Mutation, Query, Resolver } from 'type-grap
 import { CurrentScope, PageArgs, type RequestContext } from '../../platform/graphql.js';
 import type { Page } from '../../platform/page.js';
 import type { Scope } from '../../platform/scope.js';
-import { TenantService } from './tenant.service.js';
+import { type TenantService } from './tenant.service.js';
 import {
   AcceptInvitationInput,
-  AcceptInvitationPayload,
+  type AcceptInvitationPayload,
   AcceptInvitationResult,
   ChangeMemberRoleInput,
-  ChangeMemberRolePayload,
+  type ChangeMemberRolePayload,
   ChangeMemberRoleResult,
   CreateTenantInput,
-  CreateTenantPayload,
+  type CreateTenantPayload,
   CreateTenantResult,
-  Invitation,
+  type Invitation,
   InvitationConnection,
   InviteMemberInput,
-  InviteMemberPayload,
+  type InviteMemberPayload,
   InviteMemberResult,
-  Member,
+  type Member,
   MemberConnection,
   RemoveMemberInput,
-  RemoveMemberPayload,
+  type RemoveMemberPayload,
   RemoveMemberResult,
   Tenant,
   TenantConnection,
