@@ -43,6 +43,8 @@ export interface TrainContext {
   /** TRAIN, VALIDATION or TEST per table row; rows of any other number take no part. */
   readonly assignment: Uint8Array;
   readonly signal: AbortSignal;
+  /** Threads for the kernels of boosting; by default as many as pay. They make no difference to the artifact. */
+  readonly threads?: number;
   onRound(progress: { round: number; rounds: number; metric: RoundMetric | null }): void;
 }
 
@@ -79,6 +81,7 @@ export async function train(spec: TrainSpec, table: Table, context: TrainContext
     validationRows: rows.validation,
     seed: spec.seed,
     pace,
+    ...(context.threads === undefined ? {} : { threads: context.threads }),
     onRound: (round, metric) => {
       history.push({
         round,

@@ -26,6 +26,8 @@ export interface Lesson {
   readonly seed: number;
   readonly pace: Pace;
   readonly onRound: OnRound;
+  /** Threads for kernels; by default as many as pay. They make no difference to what is learned. */
+  readonly threads?: number;
 }
 
 export interface Learned {

@@ -22,7 +22,7 @@ export interface BinnedTable {
 }
 
 /** Edges are found on at most this many rows: more change a quantile by less than a bin's width. */
-const SAMPLE_ROWS = 200_000;
+export const SAMPLE_ROWS = 200_000;
 
 /** Codes 0 … categoryCount-1 are the bins themselves; NaN is missing. */
 export function binCodes(values: Float32Array, categoryCount: number): BinnedFeature {
@@ -79,24 +79,22 @@ function sortedSample(values: Float32Array, rng: Rng): Float32Array {
  * Ascending cuts between the bins. Greedy, as LightGBM's GreedyFindBin: values frequent enough for a bin of their own get it,
  * and the rest share what is left evenly.
  */
-function findCuts(sorted: Float32Array, maxBins: number): Float32Array {
-  const values: number[] = [];
-  const counts: number[] = [];
-  for (const value of sorted) {
-    if (values[values.length - 1] === value) counts[counts.length - 1]++;
-    else {
-      values.push(value);
-      counts.push(1);
-    }
+export function findCuts(sorted: Float32Array, maxBins: number): Float32Array {
+  const values = new Float32Array(sorted.length);
+  const counts = new Uint32Array(sorted.length);
+  let distinct = 0;
+  for (let i = 0; i < sorted.length; i++) {
+    if (distinct === 0 || values[distinct - 1] !== sorted[i]) values[distinct++] = sorted[i];
+    counts[distinct - 1]++;
   }
   const cuts: number[] = [];
   let restRows = sorted.length;
-  let restBins = Math.min(maxBins, values.length);
+  let restBins = Math.min(maxBins, distinct);
   let inBin = 0;
-  for (let i = 0; i < values.length - 1; i++) {
+  for (let i = 0; i < distinct - 1; i++) {
     inBin += counts[i];
     const share = restRows / restBins;
-    const valuesLeft = values.length - 1 - i;
+    const valuesLeft = distinct - 1 - i;
     const nextIsHeavy = counts[i + 1] >= share && inBin >= share / 2;
     if (inBin >= share || nextIsHeavy || valuesLeft < restBins) {
       if (restBins === 1) break;

@@ -8,14 +8,17 @@ import { type Tree } from '../core/model.js';
 import { type Pace } from '../core/pace.js';
 import { Rng } from '../core/rng.js';
 import { type Parameters } from '../spec.js';
-import { type BinnedTable } from './bins.js';
-import { LeafwiseGrower } from './grow-leafwise.js';
-import { addTree, type FeatureMatrix, findLeaf } from './score.js';
+import { type BinnedFeature } from './bins.js';
+import { derivativesOf } from './derive.js';
+import { type GrownTree, LeafwiseGrower } from './grow-leafwise.js';
+import { type KernelMemory } from './kernel-memory.js';
+import { type KernelTable } from './kernel-table.js';
+import { addTree, type FeatureMatrix } from './score.js';
 
-/** Binned and raw training rows, raw validation rows, and their targets (value, or class number; -1: a class unknown in training). */
-export interface TreeData {
-  readonly binned: BinnedTable;
-  readonly train: FeatureMatrix;
+/** Binned training rows in the memory of the kernels, raw validation rows, and their targets (value, or class number; -1: a class unknown in training). */
+export interface BoostData {
+  readonly memory: KernelMemory;
+  readonly binned: KernelTable;
   readonly y: Float64Array;
   readonly validation: FeatureMatrix;
   readonly validationY: Float64Array;
@@ -34,48 +37,46 @@ export interface Ensemble {
 
 /** Rounds, learning from the training rows and stopping by the validation rows. Same data, parameters and seed: same trees. */
 export async function boost(
-  data: TreeData,
+  data: BoostData,
   loss: Loss,
   parameters: Parameters<'GRADIENT_BOOSTING'>,
   seed: number,
   pace: Pace,
   onRound: OnRound,
 ): Promise<Ensemble> {
-  const { rowCount, features } = data.binned;
+  const { memory, binned, validation, validationY } = data;
+  const { rowCount, features } = binned;
   const rng = new Rng(seed);
   const gains = new Float64Array(features.length);
-  const grower = new LeafwiseGrower(data.binned, leafwiseRules(parameters), gains, pace);
+  const grower = new LeafwiseGrower(memory, binned, leafwiseRules(parameters), gains, pace);
   const base = loss.initial(data.y);
-  const arrays = (length: number, fill: boolean) =>
-    Array.from(base, (start) => new Float64Array(length).fill(fill ? start : 0));
-  const raw = arrays(rowCount, true);
-  const validationRaw = arrays(data.validation.rowCount, true);
-  const g = arrays(rowCount, false);
-  const h = arrays(rowCount, false);
+  const derivatives = derivativesOf(loss, memory, data.y, base, grower.pairs, grower.notes);
+  const validationRaw = Array.from(base, (start) => new Float64Array(validation.rowCount).fill(start));
   const trees: Tree[] = [];
   const gainsByRound: Float64Array[] = [];
   let bestRound = 0;
   let bestLoss = Infinity;
   let round = 0;
+  derivatives.refresh();
   while (round < parameters.nEstimators) {
-    loss.derivatives(raw, data.y, g, h);
     const sample = drawRows(rowCount, parameters.subsample, rng);
     const columns = drawColumns(features.length, parameters.colsample, rng);
     for (let k = 0; k < loss.outputs; k++) {
-      const rows = sample.drawn.slice(); // growing reorders them
-      const { tree, leaves } = await grower.grow(rows, g[k], h[k], columns);
-      for (const leaf of leaves) for (let i = leaf.begin; i < leaf.end; i++) raw[k][rows[i]] += tree.value[leaf.node];
-      for (const row of sample.rest) raw[k][row] += tree.value[findLeaf(tree, data.train.columns, row)];
-      addTree(tree, data.validation, [validationRaw[k]]);
-      trees.push(tree);
+      const scale = derivatives.write(k, sample.drawn?.length ?? rowCount);
+      const roundingSeed = rng.uint32();
+      const raw = derivatives.raw[k];
+      const grown = await grower.grow({ rows: sample.drawn, columns, scale, seed: roundingSeed, raw });
+      addRest(grown, features, sample.rest, memory.float64(raw, rowCount));
+      addTree(grown.tree, validation, [validationRaw[k]]);
+      trees.push(grown.tree);
     }
     round++;
     gainsByRound.push(gains.slice());
-    const validation = loss.mean(validationRaw, data.validationY);
-    onRound(round, { name: loss.metric, train: loss.mean(raw, data.y), validation });
+    const validationLoss = loss.mean(validationRaw, validationY);
+    onRound(round, { name: loss.metric, train: derivatives.refresh(), validation: validationLoss });
     await pace.rest();
-    if (validation < bestLoss) {
-      bestLoss = validation;
+    if (validationLoss < bestLoss) {
+      bestLoss = validationLoss;
       bestRound = round;
     }
     if (parameters.earlyStoppingRounds > 0 && round - bestRound >= parameters.earlyStoppingRounds) break;
@@ -89,6 +90,21 @@ export async function boost(
     bestRound: kept,
     gains: gainsByRound[kept - 1],
   };
+}
+
+/** Scores of the rows that the tree did not learn from, by their bins: raw[row] += their leaf's value. */
+function addRest(
+  { tree, tables }: GrownTree,
+  features: readonly BinnedFeature[],
+  rows: Uint32Array,
+  raw: Float64Array,
+) {
+  for (const row of rows) {
+    let node = 0;
+    for (let table = tables[0]; table !== undefined; table = tables[node])
+      node = table[features[tree.feature[node]].bins[row]] === 1 ? tree.left[node] : tree.right[node];
+    raw[row] += tree.value[node];
+  }
 }
 
 function leafwiseRules(p: Parameters<'GRADIENT_BOOSTING'>) {
@@ -105,10 +121,10 @@ function leafwiseRules(p: Parameters<'GRADIENT_BOOSTING'>) {
   };
 }
 
-/** Rows drawn without replacement, in ascending order as the histograms like them, and the others. */
-function drawRows(rowCount: number, share: number, rng: Rng): { drawn: Uint32Array; rest: Uint32Array } {
+/** Rows drawn without replacement, in ascending order as the histograms like them (null: all), and the others. */
+function drawRows(rowCount: number, share: number, rng: Rng): { drawn: Uint32Array | null; rest: Uint32Array } {
+  if (share >= 1) return { drawn: null, rest: new Uint32Array(0) };
   const rows = Uint32Array.from({ length: rowCount }, (_, row) => row);
-  if (share >= 1) return { drawn: rows, rest: new Uint32Array(0) };
   const count = Math.max(1, Math.round(rowCount * share));
   rng.shuffle(rows, count);
   return { drawn: rows.slice(0, count).sort(), rest: rows.slice(count) };

@@ -1,5 +1,5 @@
 /** Learning a tree model: features, bins, growth, and the fitted model as plain data. */
-import { featureColumns, fitTreeFeatures } from '../features/tabular.js';
+import { featureColumns, type FittedFeatures, fitTreeFeatures } from '../features/tabular.js';
 import { type Learned, type Lesson, pick } from '../core/learned.js';
 import { logistic, type Loss, softmax, squaredError } from '../core/loss.js';
 import { type Link } from '../core/model.js';
@@ -8,26 +8,43 @@ import { SpecError } from '../core/spec-error.js';
 import { type Target } from '../core/target.js';
 import { type Parameters } from '../spec.js';
 import { binCodes, type BinnedFeature, binNumbers } from './bins.js';
-import { boost, type Ensemble, type TreeData } from './boost.js';
-import { growForest, growSingleTree } from './forest.js';
+import { boost, type Ensemble } from './boost.js';
+import { growForest, growSingleTree, type TreeData } from './forest.js';
+import { KernelMemory, threadsFor } from './kernel-memory.js';
+import { binTable } from './kernel-table.js';
 
 export async function fitBoosting(lesson: Lesson, parameters: Parameters<'GRADIENT_BOOSTING'>): Promise<Learned> {
-  const loss = lossOf(lesson.target);
-  return fit(lesson, parameters.maxBins, 'sum', loss.link, (data) =>
-    boost(data, loss, parameters, lesson.seed, lesson.pace, lesson.onRound),
-  );
+  const { target, trainRows, validationRows, seed, pace } = lesson;
+  const fitted = fitFeatures(lesson);
+  const loss = lossOf(target);
+  const memory = new KernelMemory(lesson.threads ?? threadsFor(trainRows.length * fitted.features.length));
+  try {
+    const rng = new Rng(seed, BINNING_STREAM);
+    const binned = await binTable(memory, lesson, fitted.features, parameters.maxBins, rng);
+    const columns = featureColumns(fitted.features, lesson.table, validationRows);
+    const data = {
+      memory,
+      binned,
+      y: pick(target.y, trainRows),
+      validation: { rowCount: validationRows.length, columns },
+      validationY: pick(target.y, validationRows),
+    };
+    return learned(fitted, await boost(data, loss, parameters, seed, pace, lesson.onRound), 'sum', loss.link);
+  } finally {
+    await memory.close();
+  }
 }
 
 export async function fitForest(lesson: Lesson, parameters: Parameters<'RANDOM_FOREST'>): Promise<Learned> {
   const classCount = lesson.target.classes?.length ?? 0;
-  return fit(lesson, parameters.maxBins, 'mean', 'identity', (data) =>
+  return fitMean(lesson, parameters.maxBins, (data) =>
     growForest(data, classCount, parameters, lesson.seed, lesson.pace, lesson.onRound),
   );
 }
 
 export async function fitSingleTree(lesson: Lesson, parameters: Parameters<'DECISION_TREE'>): Promise<Learned> {
   const classCount = lesson.target.classes?.length ?? 0;
-  return fit(lesson, parameters.maxBins, 'mean', 'identity', (data) =>
+  return fitMean(lesson, parameters.maxBins, (data) =>
     growSingleTree(data, classCount, parameters, lesson.seed, lesson.pace, lesson.onRound),
   );
 }
@@ -38,37 +55,37 @@ export function lossOf({ task, classes }: Target): Loss {
   return task === 'binary' ? logistic : softmax(classes!.length);
 }
 
-async function fit(
-  lesson: Lesson,
-  maxBins: number,
-  aggregate: 'sum' | 'mean',
-  link: Link,
-  grow: (data: TreeData) => Promise<Ensemble>,
-): Promise<Learned> {
+function fitFeatures({ table, columns, trainRows }: Lesson): FittedFeatures {
+  const fitted = fitTreeFeatures(table, columns, trainRows);
+  if (fitted.features.length > 0) return fitted;
+  throw new SpecError('NO_USABLE_FEATURES', 'features', `No column is of use. ${fitted.warnings.join(' ')}`);
+}
+
+/** Trees that answer with their mean. */
+async function fitMean(lesson: Lesson, maxBins: number, grow: (data: TreeData) => Promise<Ensemble>): Promise<Learned> {
   const { table, target, trainRows, validationRows, seed, pace } = lesson;
-  const fitted = fitTreeFeatures(table, lesson.columns, trainRows);
-  if (fitted.features.length === 0)
-    throw new SpecError('NO_USABLE_FEATURES', 'features', `No column is of use. ${fitted.warnings.join(' ')}`);
+  const fitted = fitFeatures(lesson);
   const rng = new Rng(seed, BINNING_STREAM);
   const features: BinnedFeature[] = [];
-  const columns: Float32Array[] = [];
   const validationColumns: Float32Array[] = [];
   for (const feature of fitted.features) {
     const [values] = featureColumns([feature], table, trainRows);
     features.push(
       feature.kind === 'code' ? binCodes(values, feature.categories.length) : binNumbers(values, maxBins, rng),
     );
-    columns.push(values);
     validationColumns.push(...featureColumns([feature], table, validationRows));
     if (pace.isDue(table.rowCount * BINNING_COST)) await pace.rest();
   }
   const ensemble = await grow({
     binned: { rowCount: trainRows.length, features },
-    train: { rowCount: trainRows.length, columns },
     y: pick(target.y, trainRows),
     validation: { rowCount: validationRows.length, columns: validationColumns },
     validationY: pick(target.y, validationRows),
   });
+  return learned(fitted, ensemble, 'mean', 'identity');
+}
+
+function learned(fitted: FittedFeatures, ensemble: Ensemble, aggregate: 'sum' | 'mean', link: Link): Learned {
   const { trees, treeOutput, base, rounds, bestRound, gains } = ensemble;
   return {
     model: { family: 'trees', features: fitted.features, trees, treeOutput, base, aggregate, link },

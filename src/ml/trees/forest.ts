@@ -7,10 +7,19 @@ import { type Tree } from '../core/model.js';
 import { type Pace } from '../core/pace.js';
 import { Rng } from '../core/rng.js';
 import { type Parameters } from '../spec.js';
-import { type Ensemble, type TreeData } from './boost.js';
+import { type BinnedTable } from './bins.js';
+import { type Ensemble } from './boost.js';
 import { DeepGrower } from './grow-deep.js';
-import { addTree } from './score.js';
+import { addTree, type FeatureMatrix } from './score.js';
 import { classStatistic, gradientStatistic } from './statistic.js';
+
+/** Binned training rows, raw validation rows, and their targets (value, or class number; -1: a class unknown in training). */
+export interface TreeData {
+  readonly binned: BinnedTable;
+  readonly y: Float64Array;
+  readonly validation: FeatureMatrix;
+  readonly validationY: Float64Array;
+}
 
 /** @param classCount 0 for regression. */
 export async function growForest(

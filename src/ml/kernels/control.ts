@@ -1,0 +1,60 @@
+/**
+ * The first page of the memory: what one call tells all threads, and what each thread has to itself. Everything else in the
+ * memory is given out by the caller, as addresses. Nothing here is static data: two instances share one memory.
+ *
+ *     0    meeting point of the threads (parallel.ts)
+ *   512    arguments of the running call, 8 bytes each; from 768 what stays the same from node to node
+ *  1024    "goes left" table of the split being made, 256 bytes
+ *  2048    cuts of the column being binned: 256 float32
+ *  4096    per thread (STRIDE bytes): 4 KB of gathered bins, then low and high of each bin, 256 float32 each
+ */
+export const MOST_THREADS: i32 = 8;
+export const TABLE: usize = 1024;
+export const CUTS: usize = 2048;
+const THREADS_FROM: usize = 4096;
+const STRIDE: usize = 7168;
+/** The first address for the caller: 64 KB. */
+export const FREE: usize = 65536;
+
+/** Rows of one task, where rows are shared out among threads. A fixed grid: sums come out the same for any number of threads. */
+export const CHUNK: i32 = 2048;
+/** Rows of one task of a partition. */
+export const PART: i32 = 8192;
+/** Bytes of what a task over a chunk leaves behind. */
+export const NOTE: usize = 64;
+/** Bytes of a feature's histogram: 256 cells of 8. */
+export const CELLS: usize = 2048;
+/** Bytes of the best split found of one feature: gain f64, bin i32, missing goes left i32, left hessian u32, left gradient i32. */
+export const FOUND: usize = 24;
+
+export function argument(k: i32): usize {
+  return 512 + ((<usize>k) << 3);
+}
+export function int(k: i32): i32 {
+  return load<i32>(argument(k));
+}
+export function address(k: i32): usize {
+  return load<usize>(argument(k));
+}
+export function float(k: i32): f64 {
+  return load<f64>(argument(k));
+}
+export function setInt(k: i32, value: i32): void {
+  store<i32>(argument(k), value);
+}
+export function setAddress(k: i32, value: usize): void {
+  store<usize>(argument(k), value);
+}
+export function setFloat(k: i32, value: f64): void {
+  store<f64>(argument(k), value);
+}
+
+export function gathered(thread: i32): usize {
+  return THREADS_FROM + <usize>thread * STRIDE;
+}
+export function lowOf(thread: i32): usize {
+  return gathered(thread) + 4096;
+}
+export function highOf(thread: i32): usize {
+  return gathered(thread) + 5120;
+}

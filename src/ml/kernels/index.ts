@@ -1,0 +1,220 @@
+/** The calls: each writes its arguments to the first page and performs its tasks. Addresses are aligned to 16 bytes. */
+import {
+  CELLS,
+  CHUNK,
+  CUTS,
+  FOUND,
+  FREE,
+  highOf,
+  lowOf,
+  MOST_THREADS,
+  NOTE,
+  PART,
+  setAddress,
+  setFloat,
+  setInt,
+  argument,
+  TABLE,
+} from './control';
+import { run } from './parallel';
+import {
+  BIN,
+  DIVIDE,
+  INTERLEAVE,
+  LEAF,
+  LOGISTIC,
+  NODE,
+  QUANTISE,
+  QUANTISE_DRAWN,
+  SETTLE,
+  SORT,
+  SQUARED,
+} from './tasks';
+
+export { CELLS, CHUNK, CUTS, FOUND, FREE, MOST_THREADS, NOTE, PART, TABLE };
+export { close, help, setThreads } from './parallel';
+export { highOf, lowOf };
+
+function chunks(rows: i32): i32 {
+  return (rows + CHUNK - 1) / CHUNK;
+}
+
+export function sort(columns: i32, values: usize, stride: usize, counts: usize, spare: usize): void {
+  setAddress(0, values);
+  setAddress(1, stride);
+  setAddress(2, counts);
+  setAddress(3, spare);
+  run(SORT, columns);
+}
+
+export function bin(rows: i32, values: usize, bins: usize, binCount: i32): void {
+  setInt(0, rows);
+  setAddress(1, values);
+  setAddress(2, bins);
+  setInt(3, binCount);
+  run(BIN, chunks(rows));
+}
+
+export function interleave(
+  rows: i32,
+  columns: usize,
+  stride: usize,
+  width: i32,
+  features: i32,
+  blocks: usize,
+  blockSize: usize,
+): void {
+  setInt(0, rows);
+  setAddress(1, columns);
+  setAddress(2, stride);
+  setInt(3, width);
+  setInt(4, features);
+  setAddress(5, blocks);
+  setAddress(6, blockSize);
+  run(INTERLEAVE, chunks(rows));
+}
+
+function derive(operation: i32, rows: i32, raw: usize, y: usize, pairs: usize, notes: usize): void {
+  setInt(0, rows);
+  setAddress(1, raw);
+  setAddress(2, y);
+  setAddress(3, pairs);
+  setAddress(4, notes);
+  run(operation, chunks(rows));
+}
+
+export function logistic(rows: i32, raw: usize, y: usize, pairs: usize, notes: usize): void {
+  derive(LOGISTIC, rows, raw, y, pairs, notes);
+}
+
+export function squared(rows: i32, raw: usize, y: usize, pairs: usize, notes: usize): void {
+  derive(SQUARED, rows, raw, y, pairs, notes);
+}
+
+function makeEntries(
+  operation: i32,
+  rows: i32,
+  pairs: usize,
+  entries: usize,
+  notes: usize,
+  scaleG: f64,
+  scaleH: f64,
+  seed: i32,
+): void {
+  setInt(0, rows);
+  setAddress(1, pairs);
+  setAddress(2, entries);
+  setAddress(3, notes);
+  setFloat(4, scaleG);
+  setFloat(5, scaleH);
+  setInt(6, seed);
+  run(operation, chunks(rows));
+}
+
+export function quantise(
+  rows: i32,
+  pairs: usize,
+  entries: usize,
+  notes: usize,
+  scaleG: f64,
+  scaleH: f64,
+  seed: i32,
+): void {
+  makeEntries(QUANTISE, rows, pairs, entries, notes, scaleG, scaleH, seed);
+}
+
+export function quantiseDrawn(
+  rows: i32,
+  pairs: usize,
+  entries: usize,
+  notes: usize,
+  scaleG: f64,
+  scaleH: f64,
+  seed: i32,
+): void {
+  makeEntries(QUANTISE_DRAWN, rows, pairs, entries, notes, scaleG, scaleH, seed);
+}
+
+/** What stays the same from node to node. */
+export function setTable(
+  entries: usize,
+  blocks: usize,
+  blockSize: usize,
+  width: i32,
+  features: i32,
+  binCounts: usize,
+  lambda: f64,
+  found: usize,
+): void {
+  store<usize>(SHELF, entries);
+  store<usize>(SHELF, blocks, 8);
+  store<usize>(SHELF, blockSize, 16);
+  store<i32>(SHELF, width, 24);
+  store<i32>(SHELF, features, 32);
+  store<usize>(SHELF, binCounts, 40);
+  store<f64>(SHELF, lambda, 48);
+  store<usize>(SHELF, found, 56);
+}
+/** Beside the arguments, which other calls write over. */
+const SHELF: usize = 768;
+
+/** What to look for at the child that is counted (which = 0) or at the other (1). */
+export function setGoal(which: i32, g: i32, h: i32, minH: i32, least: f64): void {
+  const at = SHELF + 64 + <usize>which * 24;
+  store<i32>(at, h);
+  store<i32>(at, g, 4);
+  store<i32>(at, minH, 8);
+  store<f64>(at, least, 16);
+}
+
+export function node(begin: i32, end: i32, child: usize, parent: usize): void {
+  setInt(0, begin);
+  setInt(1, end);
+  memory.copy(argument(2), SHELF, 48);
+  setAddress(8, child);
+  setAddress(9, parent);
+  memory.copy(argument(10), SHELF + 48, 64);
+  const width = load<i32>(SHELF, 24);
+  run(NODE, (load<i32>(SHELF, 32) + width - 1) / width);
+}
+
+/** Returns how many entries go left; nothing is settled yet. */
+export function divide(begin: i32, end: i32, entries: usize, spare: usize, bins: usize, counts: usize): i32 {
+  setInt(0, begin);
+  setInt(1, end);
+  setAddress(2, entries);
+  setAddress(3, spare);
+  setAddress(4, bins);
+  setAddress(5, counts);
+  const parts = (end - begin + PART - 1) / PART;
+  run(DIVIDE, parts);
+  let left = 0;
+  for (let part = 0; part < parts; part++) left += load<i32>(counts + ((<usize>part) << 2));
+  return left;
+}
+
+/** After `divide`, with the same arguments: `middle` is where the right side begins. */
+export function settle(begin: i32, end: i32, middle: i32): void {
+  setInt(6, middle);
+  run(SETTLE, (end - begin + PART - 1) / PART);
+}
+
+export function leaves(
+  count: i32,
+  ranges: usize,
+  entries: usize,
+  pairs: usize,
+  raw: usize,
+  rate: f64,
+  lambda: f64,
+  values: usize,
+): void {
+  setAddress(0, ranges);
+  setAddress(1, entries);
+  setAddress(2, pairs);
+  setAddress(3, raw);
+  setFloat(4, rate);
+  setFloat(5, lambda);
+  setAddress(6, values);
+  run(LEAF, count);
+}

@@ -1,0 +1,119 @@
+/**
+ * Calls that threads share out among themselves. A call is an operation, its arguments on the first page, and a number of
+ * tasks; a task reads the arguments, and writes only what no other task touches.
+ */
+import { binChunk, interleaveChunk, sortFloats } from './bin';
+import { address, CELLS, CUTS, float, FOUND, gathered, highOf, int, lowOf, TABLE, argument } from './control';
+import { findSplit } from './find';
+import { logisticChunk, squaredChunk } from './gradient';
+import { addBlock, subtractCells } from './histogram';
+import { settleLeaf } from './leaf';
+import { dividePart, settlePart } from './partition';
+import { quantiseChunk, quantiseDrawnChunk } from './quantise';
+
+export const SORT: i32 = 0;
+export const BIN: i32 = 1;
+export const INTERLEAVE: i32 = 2;
+export const LOGISTIC: i32 = 3;
+export const SQUARED: i32 = 4;
+export const QUANTISE: i32 = 5;
+export const QUANTISE_DRAWN: i32 = 6;
+export const NODE: i32 = 7;
+export const DIVIDE: i32 = 8;
+export const SETTLE: i32 = 9;
+export const LEAF: i32 = 10;
+
+export function perform(operation: i32, task: i32, thread: i32): void {
+  switch (operation) {
+    case SORT:
+      return sort(task, thread);
+    case BIN:
+      return binChunk(task, int(0), address(1), address(2), CUTS, int(3), lowOf(thread), highOf(thread));
+    case INTERLEAVE:
+      return interleave(task);
+    case LOGISTIC:
+      return logisticChunk(task, int(0), address(1), address(2), address(3), address(4));
+    case SQUARED:
+      return squaredChunk(task, int(0), address(1), address(2), address(3), address(4));
+    case QUANTISE:
+      return quantiseChunk(task, int(0), address(1), address(2), address(3), <f32>float(4), <f32>float(5), int(6));
+    case QUANTISE_DRAWN:
+      return quantiseDrawnChunk(task, int(0), address(1), address(2), address(3), <f32>float(4), <f32>float(5), int(6));
+    case NODE:
+      return node(task, thread);
+    case DIVIDE:
+      return dividePart(task, int(0), int(1), address(2), address(3), address(4), TABLE, address(5));
+    case SETTLE:
+      return settlePart(task, int(0), int(1), address(2), address(3), address(5), int(6));
+    case LEAF:
+      return leaf(task);
+    default:
+      unreachable();
+  }
+}
+
+/** Columns of float32, `stride` bytes apart, each with its count in `counts`; a spare area of stride + 8 KB for each thread. */
+function sort(task: i32, thread: i32): void {
+  const stride = address(1);
+  const spare = address(3) + <usize>thread * (stride + 8192);
+  sortFloats(address(0) + <usize>task * stride, load<i32>(address(2) + ((<usize>task) << 2)), spare);
+}
+
+/** Arguments: rows, columns, bytes per column, features per block, features, blocks, bytes per block. */
+function interleave(task: i32): void {
+  const width = int(3);
+  const features = int(4);
+  const stride = address(2);
+  for (let from = 0, at = address(5); from < features; from += width, at += address(6))
+    interleaveChunk(task, int(0), address(1) + <usize>from * stride, stride, min(width, features - from), at);
+}
+
+/**
+ * One block of features at a node: counts the entries of one child, makes the parent's histogram into the other child's, and
+ * finds the best split of either. Without a parent there is one child only; without entries the histogram is as it was.
+ * Arguments: begin, end, entries, blocks, bytes per block, features per block, features, bins of each feature (0: not to be
+ * searched), child's cells, parent's cells or 0, λ, found, then for child and other: total, least hessian, least score.
+ */
+function node(task: i32, thread: i32): void {
+  const begin = int(0);
+  const end = int(1);
+  const first = task * int(5);
+  const width = min(int(5), int(6) - first);
+  const child = address(8) + <usize>first * CELLS;
+  const parent = address(9);
+  if (begin < end) {
+    memory.fill(child, 0, <usize>width * CELLS);
+    addBlock(child, width, address(3) + <usize>task * address(4), address(2), begin, end, gathered(thread));
+  }
+  const found = address(11);
+  for (let f = first; f < first + width; f++) {
+    const cells = address(8) + <usize>f * CELLS;
+    const binCount = load<i32>(address(7) + ((<usize>f) << 2));
+    const at = found + <usize>f * FOUND;
+    search(cells, binCount, 12, at);
+    if (parent != 0) {
+      const other = parent + <usize>f * CELLS;
+      subtractCells(other, cells);
+      search(other, binCount, 15, at + <usize>int(6) * FOUND);
+    }
+  }
+}
+
+function search(cells: usize, binCount: i32, k: i32, found: usize): void {
+  findSplit(cells, binCount, load<i64>(argument(k)), float(10), int(k + 1), float(k + 2), found);
+}
+
+/** Arguments: begin and end of each leaf, entries, pairs, raw, rate, λ, values. */
+function leaf(task: i32): void {
+  const range = address(0) + ((<usize>task) << 3);
+  const value = settleLeaf(
+    load<i32>(range),
+    load<i32>(range, 4),
+    address(1),
+    address(2),
+    address(3),
+    float(4),
+    float(5),
+  );
+  store<f32>(address(6) + ((<usize>task) << 2), value);
+}

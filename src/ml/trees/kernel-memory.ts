@@ -1,0 +1,173 @@
+/**
+ * The kernels (src/ml/kernels, compiled to WebAssembly) with the one memory that they and their threads work on. Space is
+ * given out upwards and taken back only as a whole; arrays over it stay valid while the memory grows.
+ */
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+
+/** An address: bytes from the start of the memory, a multiple of 64. */
+export type Address = number;
+
+/** The calls of kernels/index.ts. */
+export interface KernelCalls {
+  sort(columns: number, values: Address, stride: number, counts: Address, spare: Address): void;
+  bin(rows: number, values: Address, bins: Address, binCount: number): void;
+  interleave(
+    rows: number,
+    columns: Address,
+    stride: number,
+    width: number,
+    features: number,
+    blocks: Address,
+    blockSize: number,
+  ): void;
+  logistic(rows: number, raw: Address, y: Address, pairs: Address, notes: Address): void;
+  squared(rows: number, raw: Address, y: Address, pairs: Address, notes: Address): void;
+  quantise: Quantise;
+  quantiseDrawn: Quantise;
+  setTable(
+    entries: Address,
+    blocks: Address,
+    blockSize: number,
+    width: number,
+    features: number,
+    binCounts: Address,
+    lambda: number,
+    found: Address,
+  ): void;
+  setGoal(which: 0 | 1, g: number, h: number, minH: number, least: number): void;
+  node(begin: number, end: number, child: Address, parent: Address): void;
+  divide(begin: number, end: number, entries: Address, spare: Address, bins: Address, counts: Address): number;
+  settle(begin: number, end: number, middle: number): void;
+  leaves(
+    count: number,
+    ranges: Address,
+    entries: Address,
+    pairs: Address,
+    raw: Address,
+    rate: number,
+    lambda: number,
+    values: Address,
+  ): void;
+  lowOf(thread: number): Address;
+  highOf(thread: number): Address;
+  setThreads(count: number): void;
+  close(): void;
+}
+
+type Quantise = (
+  rows: number,
+  pairs: Address,
+  entries: Address,
+  notes: Address,
+  scaleG: number,
+  scaleH: number,
+  seed: number,
+) => void;
+
+/** Sizes that kernels and callers agree on: kernels/control.ts. */
+export const CHUNK = 2048;
+export const PART = 8192;
+export const NOTE_BYTES = 64;
+export const HISTOGRAM_BYTES = 2048;
+export const FOUND_BYTES = 24;
+export const TABLE_AT: Address = 1024;
+export const CUTS_AT: Address = 2048;
+const FREE_AT: Address = 65_536;
+
+/** More threads would need more than blocks of features to share out at small nodes. */
+const MOST_THREADS = 2;
+/** Cells (rows x features) from which a second thread is worth its start of some 40 ms. */
+const CELLS_FOR_THREADS = 1_000_000;
+const PAGE = 65_536;
+const MOST_PAGES = 65_536;
+
+/** Threads for a table of so many cells on this machine. The number makes no difference to any result. */
+export function threadsFor(cells: number): number {
+  return cells < CELLS_FOR_THREADS ? 1 : Math.min(MOST_THREADS, availableParallelism());
+}
+
+/** What is used of WebAssembly, which Node's types leave out. */
+interface Wasm {
+  Module: new (bytes: Uint8Array) => object;
+  Memory: new (size: { initial: number; maximum: number; shared: true }) => WasmMemory;
+  Instance: new (module: object, imports: { env: { memory: WasmMemory } }) => { readonly exports: unknown };
+}
+interface WasmMemory {
+  readonly buffer: SharedArrayBuffer;
+  grow(pages: number): number;
+}
+const { WebAssembly: wasm } = globalThis as unknown as { readonly WebAssembly: Wasm };
+
+let compiled: object | undefined;
+
+const HELPER = `
+  const { workerData: { module, memory, thread } } = require('node:worker_threads');
+  new WebAssembly.Instance(module, { env: { memory } }).exports.help(thread);
+`;
+
+export class KernelMemory {
+  readonly call: KernelCalls;
+  private readonly memory: WasmMemory;
+  private readonly helpers: Promise<unknown>[] = [];
+  private free = FREE_AT;
+
+  /** Helpers start in the background and join in when they are there. Whoever makes a memory closes it. */
+  constructor(readonly threads: number) {
+    compiled ??= new wasm.Module(readFileSync(new URL('../kernels/kernels.wasm', import.meta.url)));
+    this.memory = new wasm.Memory({ initial: 2, maximum: MOST_PAGES, shared: true });
+    const { exports } = new wasm.Instance(compiled, { env: { memory: this.memory } });
+    this.call = exports as KernelCalls;
+    this.call.setThreads(threads);
+    for (let thread = 1; thread < threads; thread++) {
+      const worker = new Worker(HELPER, {
+        eval: true,
+        execArgv: [],
+        workerData: { module: compiled, memory: this.memory, thread },
+      });
+      // A helper that cannot start is not missed: the others find its tasks unclaimed.
+      worker.on('error', () => {});
+      this.helpers.push(new Promise((resolve) => worker.once('exit', resolve)));
+    }
+  }
+
+  /** @throws RangeError when more than 4 GB would be in use. */
+  allocate(bytes: number): Address {
+    const at = this.free;
+    this.free = at + Math.ceil(bytes / 64) * 64;
+    const missing = Math.ceil((this.free - this.memory.buffer.byteLength) / PAGE);
+    if (missing > 0) this.memory.grow(missing);
+    return at;
+  }
+
+  /** What is allocated meanwhile is given back: for space that is needed for a while only. */
+  async borrow<T>(use: () => Promise<T>): Promise<T> {
+    const { free } = this;
+    const result = await use();
+    this.free = free;
+    return result;
+  }
+
+  bytes(at: Address, length: number): Uint8Array {
+    return new Uint8Array(this.memory.buffer, at, length);
+  }
+  int32(at: Address, length: number): Int32Array {
+    return new Int32Array(this.memory.buffer, at, length);
+  }
+  uint32(at: Address, length: number): Uint32Array {
+    return new Uint32Array(this.memory.buffer, at, length);
+  }
+  float32(at: Address, length: number): Float32Array {
+    return new Float32Array(this.memory.buffer, at, length);
+  }
+  float64(at: Address, length: number): Float64Array {
+    return new Float64Array(this.memory.buffer, at, length);
+  }
+
+  /** Ends the helpers. */
+  async close(): Promise<void> {
+    this.call.close();
+    await Promise.all(this.helpers);
+  }
+}

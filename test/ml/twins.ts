@@ -1,0 +1,61 @@
+/** The kernels of src/ml/kernels once more, slowly and plainly. */
+
+/** {row, q g, q h} of one row: hashed stochastic rounding in float32. */
+export function quantiseTwin(row: number, [g, h]: [number, number], scale: { g: number; h: number }, seed: number) {
+  let z = (Math.imul(row, 0x9e3779b1) + seed) | 0;
+  z ^= z >>> 16;
+  z = Math.imul(z, 0x85ebca6b);
+  z ^= z >>> 13;
+  z = Math.imul(z, 0xc2b2ae35);
+  z ^= z >>> 16;
+  const round = (x: number, by: number, random: number): number =>
+    Math.floor(Math.fround(Math.fround(Math.fround(x) * Math.fround(by)) + random / 65536));
+  return { row, g: round(g, scale.g, z & 0xffff), h: Math.max(1, round(h, scale.h, z >>> 16)) };
+}
+
+export interface Entry {
+  readonly row: number;
+  readonly g: number;
+  readonly h: number;
+}
+
+/** Sums of g and h by bin: 256 of each. */
+export function histogramTwin(bins: Uint8Array, entries: readonly Entry[]): { g: number[]; h: number[] } {
+  const sums = { g: new Array<number>(256).fill(0), h: new Array<number>(256).fill(0) };
+  for (const { row, g, h } of entries) {
+    sums.g[bins[row]!]! += g;
+    sums.h[bins[row]!]! += h;
+  }
+  return sums;
+}
+
+export interface Found {
+  readonly score: number;
+  readonly bin: number;
+  readonly missingLeft: number;
+  readonly g: number;
+  readonly h: number;
+}
+
+/** The best split of a number feature: missing values right first, then left; of equal ones the first. */
+export function findTwin(
+  cells: { g: number[]; h: number[] },
+  binCount: number,
+  { lambda, minH, least }: { lambda: number; minH: number; least: number },
+): Found | null {
+  const total = { g: cells.g.reduce((a, b) => a + b), h: cells.h.reduce((a, b) => a + b) };
+  let best: Found | null = null;
+  for (const missingLeft of cells.h[binCount]! > 0 ? [0, 1] : [0]) {
+    let g = missingLeft * cells.g[binCount]!;
+    let h = missingLeft * cells.h[binCount]!;
+    for (let bin = 0; bin < binCount; bin++) {
+      if (cells.h[bin] === 0) continue;
+      g += cells.g[bin]!;
+      h += cells.h[bin]!;
+      if (h < minH || total.h - h < minH) continue;
+      const score = (g * g) / (h + lambda) + (total.g - g) ** 2 / (total.h - h + lambda);
+      if (score > (best?.score ?? least)) best = { score, bin, missingLeft, g, h };
+    }
+  }
+  return best;
+}

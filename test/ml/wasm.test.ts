@@ -1,0 +1,318 @@
+/** The compiled kernels against their slow twins on random input, on one thread and on two. */
+import { readFileSync } from 'node:fs';
+import { afterEach, describe, expect, it } from 'vitest';
+import { logistic, squaredError } from '../../src/ml/core/loss.js';
+import { Pace } from '../../src/ml/core/pace.js';
+import { Rng } from '../../src/ml/core/rng.js';
+import { type Table } from '../../src/ml/core/table.js';
+import { compileKernels } from '../../src/ml/kernels/compile.mjs';
+import { findBin, findCuts } from '../../src/ml/trees/bins.js';
+import { derivativesOf, levels } from '../../src/ml/trees/derive.js';
+import { LeafwiseGrower } from '../../src/ml/trees/grow-leafwise.js';
+import { CHUNK, CUTS_AT, KernelMemory, NOTE_BYTES, TABLE_AT } from '../../src/ml/trees/kernel-memory.js';
+import { binTable } from '../../src/ml/trees/kernel-table.js';
+import { findLeaf } from '../../src/ml/trees/score.js';
+import { freshSeed } from './tables.js';
+import { type Entry, findTwin, histogramTwin, quantiseTwin } from './twins.js';
+
+const seed = freshSeed();
+const rng = new Rng(seed);
+const note = `TEST_SEED=${seed}`;
+
+const open: KernelMemory[] = [];
+function newMemory(threads: number): KernelMemory {
+  const memory = new KernelMemory(threads);
+  open.push(memory);
+  return memory;
+}
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((memory) => memory.close()));
+});
+
+/** Puts rows and quantised gradients into the memory as entries. */
+function storeEntries(memory: KernelMemory, entries: readonly Entry[]): number {
+  const at = memory.allocate(8 * entries.length);
+  const words = memory.uint32(at, 2 * entries.length);
+  entries.forEach(({ row, g, h }, i) => words.set([row, ((g << 16) | h) >>> 0], 2 * i));
+  return at;
+}
+
+function loadEntries(memory: KernelMemory, at: number, count: number): Entry[] {
+  const words = memory.uint32(at, 2 * count);
+  return Array.from({ length: count }, (_, i) => {
+    const value = words[2 * i + 1]!;
+    return { row: words[2 * i]!, g: (value | 0) >> 16, h: value & 0xffff };
+  });
+}
+
+const randomEntries = (rows: readonly number[]): Entry[] =>
+  rows.map((row) => ({ row, g: rng.below(4001) - 2000, h: 1 + rng.below(2000) }));
+
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+
+it('the committed kernels are the compiled sources', async () => {
+  const committed = readFileSync(new URL('../../src/ml/kernels/kernels.wasm', import.meta.url));
+  expect(Buffer.from(await compileKernels()).equals(committed), 'node src/ml/kernels/compile.mjs').toBe(true);
+});
+
+describe.each([1, 2])('on %i threads', (threads) => {
+  it('samples are sorted as the language sorts them', () => {
+    const memory = newMemory(threads);
+    const columns = [0, 1, 77, 5000].map((count) =>
+      Float32Array.from({ length: count }, () => (rng.float() - 0.5) * 10 ** (rng.below(70) - 35)),
+    );
+    const stride = 64 * Math.ceil((5000 * 4) / 64);
+    const values = memory.allocate(4 * stride);
+    const counts = memory.allocate(16);
+    const spare = memory.allocate(threads * (stride + 8192));
+    columns.forEach((column, i) => memory.float32(values + i * stride, column.length).set(column));
+    memory.int32(counts, 4).set(columns.map(({ length }) => length));
+    memory.call.sort(4, values, stride, counts, spare);
+    columns.forEach((column, i) =>
+      expect([...memory.float32(values + i * stride, column.length)], note).toEqual([...column].sort((a, b) => a - b)),
+    );
+  });
+
+  it.each([1, 3, 4099])('bins are found as one by one, and interleaved (%i rows)', (rows) => {
+    const memory = newMemory(threads);
+    const values = Float32Array.from({ length: rows }, () => (rng.float() < 0.1 ? NaN : rng.below(900) - 450));
+    const cuts = findCuts(values.filter((value) => value === value).sort(), 255);
+    const stride = 64 * Math.ceil(rows / 64);
+    const width = 5;
+    const [at, columns, blocks] = [4 * stride, 18 * stride, 4 * 16 * stride].map((size) => memory.allocate(size));
+    memory.float32(at!, rows).set(values);
+    memory.float32(CUTS_AT, 256).fill(Infinity).set(cuts);
+    for (let thread = 0; thread < threads; thread++) {
+      memory.float32(memory.call.lowOf(thread), 256).fill(Infinity);
+      memory.float32(memory.call.highOf(thread), 256).fill(-Infinity);
+    }
+    memory.call.bin(rows, at!, columns!, cuts.length + 1);
+    const bins = memory.bytes(columns!, rows);
+    const wanted = values.map((value) => (value === value ? findBin(cuts, value) : cuts.length + 1));
+    expect([...bins], note).toEqual([...wanted]);
+    const lowest = upTo(threads).map((thread) => memory.float32(memory.call.lowOf(thread), 256));
+    for (let bin = 0; bin <= cuts.length; bin++)
+      expect(Math.min(...lowest.map((low) => low[bin]!)), note).toBe(
+        Math.min(...values.filter((_, i) => bins[i] === bin)),
+      );
+    for (let f = 1; f < 18; f++) memory.bytes(columns! + f * stride, rows).set(bins.map((bin) => (bin + f) & 255));
+    memory.call.interleave(rows, columns!, stride, width, 18, blocks!, 16 * stride);
+    for (let f = 0; f < 18; f++) {
+      const block = memory.bytes(blocks! + Math.floor(f / width) * 16 * stride, 16 * rows);
+      expect(
+        upTo(rows).every((row) => block[16 * row + (f % width)] === ((bins[row]! + f) & 255)),
+        note,
+      ).toBe(true);
+    }
+  });
+
+  it.each([
+    ['logistic', logistic],
+    ['squared', squaredError],
+  ] as const)('derivatives of the %s loss are those of the loss', (_, loss) => {
+    for (const rows of [1, 6, CHUNK + 3, 3 * CHUNK]) {
+      const memory = newMemory(threads);
+      const y = Float64Array.from({ length: rows }, () => rng.below(2));
+      const [pairs, notes] = [memory.allocate(8 * rows + 32), memory.allocate(4 * NOTE_BYTES)];
+      const made = derivativesOf(loss, memory, y, Float32Array.of(0.25), pairs!, notes!);
+      const raw = memory.float64(made.raw[0]!, rows);
+      for (let i = 0; i < rows; i++) raw[i] = (rng.float() - 0.5) * (i % 7 === 0 ? 150 : 12);
+      const [g, h] = [new Float64Array(rows), new Float64Array(rows)];
+      loss.derivatives([raw], y, [g], [h]);
+      const mean = loss.mean([raw], y);
+      expect(Math.abs(made.refresh() - mean), note).toBeLessThan(1e-7 + 1e-6 * mean);
+      const written = memory.float32(pairs!, 2 * rows);
+      for (let i = 0; i < rows; i++) {
+        // In double precision p - 1 is known to 2e-16 only.
+        const error = (exact: number): number => 3e-16 + (1e-6 + 2.5e-7 * Math.abs(raw[i]!)) * Math.abs(exact);
+        expect(Math.abs(written[2 * i]! - g[i]!), note).toBeLessThan(error(g[i]!));
+        expect(Math.abs(written[2 * i + 1]! - h[i]!), note).toBeLessThan(error(h[i]!));
+      }
+      const scale = made.write(0, rows);
+      expect(scale.g * Math.max(...g.map(Math.abs)), note).toBeLessThanOrEqual(levels(rows) * 1.00001);
+      expect(scale.h === 1 || loss === logistic).toBe(true);
+    }
+  });
+
+  it('gradients become the same whole numbers, for all rows and for some', () => {
+    const memory = newMemory(threads);
+    const rows = 2 * CHUNK + 5;
+    const [pairs, entries, notes] = [8 * rows + 32, 8 * rows + 32, 3 * NOTE_BYTES].map((size) => memory.allocate(size));
+    const floats = memory.float32(pairs!, 2 * rows);
+    for (let i = 0; i < rows; i++) floats.set([rng.float() * 2 - 1, rng.float() * 0.25], 2 * i);
+    const scale = { g: Math.fround(31_999), h: Math.fround(127_000) };
+    const rounding = rng.uint32();
+    const wanted = (row: number): Entry => quantiseTwin(row, [floats[2 * row]!, floats[2 * row + 1]!], scale, rounding);
+    memory.call.quantise(rows, pairs!, entries!, notes!, scale.g, scale.h, rounding);
+    expect(loadEntries(memory, entries!, rows), note).toEqual(upTo(rows).map(wanted));
+    const sum = memory.int32(notes!, NOTE_BYTES / 4);
+    const first = upTo(CHUNK).map(wanted);
+    expect([sum[0]! >>> 0, sum[1]], note).toEqual([
+      first.reduce((total, { h }) => total + h, 0),
+      first.reduce((total, { g }) => total + g, 0),
+    ]);
+    const drawn = upTo(rows).filter(() => rng.float() < 0.6);
+    drawn.forEach((row, i) => (memory.uint32(entries!, 2 * rows)[2 * i] = row));
+    memory.call.quantiseDrawn(drawn.length, pairs!, entries!, notes!, scale.g, scale.h, rounding);
+    expect(loadEntries(memory, entries!, drawn.length), note).toEqual(drawn.map(wanted));
+  });
+
+  it.each(upTo(17).map((i) => i + 1))(
+    'histograms and splits of %i features, of a node and its children',
+    (features) => {
+      const memory = newMemory(threads);
+      const rows = 700;
+      const stride = 64 * Math.ceil(rows / 64);
+      const width = features > 16 ? 9 : features;
+      const columns = upTo(features).map(() => Uint8Array.from({ length: rows }, () => rng.below(1 + rng.below(256))));
+      const columnsAt = memory.allocate(features * stride);
+      columns.forEach((column, f) => memory.bytes(columnsAt + f * stride, rows).set(column));
+      const blocks = memory.allocate(2 * 16 * stride);
+      memory.call.interleave(rows, columnsAt, stride, width, features, blocks, 16 * stride);
+      const binCounts = columns.map((column) => (rng.float() < 0.2 ? 0 : column.reduce((a, b) => Math.max(a, b), 0)));
+      const binCountsAt = memory.allocate(4 * features);
+      memory.int32(binCountsAt, features).set(binCounts);
+      const all = randomEntries(upTo(rows));
+      const small = all.filter(({ row }) => row < 20 || row % 3 === 0);
+      const rest = all.filter((entry) => !small.includes(entry));
+      const [parent, child, found] = [2048 * features, 2048 * features, 48 * features].map((size) =>
+        memory.allocate(size),
+      );
+      const lambda = 3.5;
+      const goal = (which: 0 | 1, entries: readonly Entry[], minH: number, least: number): void => {
+        const [g, h] = (['g', 'h'] as const).map((key) => entries.reduce((sum, entry) => sum + entry[key], 0));
+        memory.call.setGoal(which, g!, h!, minH, least);
+      };
+      const check = (which: 0 | 1, at: number, entries: readonly Entry[], [minH, least]: [number, number]): void => {
+        columns.forEach((column, f) => {
+          const cells = histogramTwin(column, entries);
+          const words = memory.int32(at + 2048 * f, 512);
+          expect(
+            [...words].filter((_, i) => i % 2 === 1),
+            note,
+          ).toEqual(cells.g);
+          expect(
+            [...words].filter((_, i) => i % 2 === 0),
+            note,
+          ).toEqual(cells.h);
+          const wanted = findTwin(cells, binCounts[f]!, { lambda, minH, least });
+          const place = found! + 24 * (which * features + f);
+          const [score] = memory.float64(place, 1);
+          const [bin, missingLeft, h, g] = memory.int32(place + 8, 4);
+          if (wanted === null) expect(score, note).toBe(-1);
+          else expect({ score, bin, missingLeft, g, h }, note).toEqual(wanted);
+        });
+      };
+      const use = (entries: readonly Entry[]): void =>
+        memory.call.setTable(
+          storeEntries(memory, entries),
+          blocks,
+          16 * stride,
+          width,
+          features,
+          binCountsAt,
+          lambda,
+          found!,
+        );
+      use(all);
+      goal(0, all, 1, 0);
+      memory.call.node(0, all.length, parent!, 0);
+      check(0, parent!, all, [1, 0]);
+      use(small);
+      goal(0, small, 20_000, 1000);
+      goal(1, rest, 5000, 0);
+      memory.call.node(0, small.length, child!, parent!);
+      check(0, child!, small, [20_000, 1000]);
+      check(1, parent!, rest, [5000, 0]);
+    },
+  );
+
+  it.each([1, 100, 8192, 30_000])('partitions keep the order of rows on both sides (%i)', (count) => {
+    const memory = newMemory(threads);
+    const entries = randomEntries(upTo(count + 20));
+    const at = storeEntries(memory, entries);
+    const bins = memory.allocate(count + 20);
+    for (let i = 0; i < count + 20; i++) memory.bytes(bins, count + 20)[i] = rng.below(256);
+    const column = memory.bytes(bins, count + 20).slice();
+    const share = rng.float();
+    const table = Uint8Array.from({ length: 256 }, () => (rng.float() < share ? 1 : 0));
+    memory.bytes(TABLE_AT, 256).set(table);
+    const [spare, counts] = [memory.allocate(8 * (count + 20)), memory.allocate(64)];
+    const inside = entries.slice(10, 10 + count);
+    const left = inside.filter(({ row }) => table[column[row]!] === 1);
+    expect(memory.call.divide(10, 10 + count, at, spare!, bins, counts!), note).toBe(left.length);
+    expect(loadEntries(memory, at, count + 20), note).toEqual(entries);
+    memory.call.settle(10, 10 + count, 10 + left.length);
+    const right = inside.filter(({ row }) => table[column[row]!] === 0);
+    expect(loadEntries(memory, at, count + 20), note).toEqual([
+      ...entries.slice(0, 10),
+      ...left,
+      ...right,
+      ...entries.slice(10 + count),
+    ]);
+  });
+});
+
+describe('growth', () => {
+  const numbers = (name: string, values: Float64Array) => ({ name, kind: 'number', values }) as const;
+
+  it('makes leaves that hold the rows that their values lead to, enough of them, and whose sums add up', async () => {
+    for (const threads of [1, 2]) {
+      const memory = newMemory(threads);
+      const rows = 400;
+      const values = [0, 1].map(() =>
+        Float64Array.from({ length: rows }, () => (rng.float() < 0.1 ? NaN : Math.fround(rng.float() * 10))),
+      );
+      const table: Table = { rowCount: rows, columns: values.map((column, f) => numbers(`x${f}`, column)) };
+      const features = table.columns.map(
+        ({ name }) => ({ kind: 'number', column: name, impute: null, mean: 0, scale: 1 }) as const,
+      );
+      const pace = new Pace(new AbortController().signal);
+      const lesson = { table, trainRows: Uint32Array.from(upTo(rows)), pace } as unknown as Parameters<
+        typeof binTable
+      >[1];
+      const binned = await binTable(memory, lesson, features, 255, rng);
+      const rules = {
+        numLeaves: 12,
+        maxDepth: 4,
+        minRows: 10,
+        minHessian: 0,
+        minSplitGain: 0,
+        l2: 1,
+        learningRate: 0.1,
+      };
+      const grower = new LeafwiseGrower(
+        memory,
+        binned,
+        { ...rules, catSmooth: 10, catL2: 10 },
+        new Float64Array(2),
+        pace,
+      );
+      const pairs = memory.float32(grower.pairs, 2 * rows);
+      // Hessians of very different size: row counts can hardly be told from their sums.
+      for (let i = 0; i < rows; i++) pairs.set([(values[0]![i]! > 3 ? 1 : -1) + rng.float(), rng.float() ** 6], 2 * i);
+      const raw = memory.allocate(8 * rows);
+      const most = (k: number): number =>
+        levels(rows) / Math.max(...upTo(rows).map((i) => Math.abs(pairs[2 * i + k]!)));
+      const scale = { g: Math.fround(most(0)), h: Math.fround(most(1)) };
+      const order = { rows: null, columns: Uint32Array.of(0, 1), scale, seed: rng.uint32(), raw };
+      const { tree, leaves } = await grower.grow(order);
+      expect(leaves.length, note).toBeGreaterThan(1);
+      expect(leaves.length, note).toBeLessThanOrEqual(12);
+      const entries = loadEntries(memory, grower.entries, rows);
+      expect(entries.map(({ row }) => row).sort((a, b) => a - b)).toEqual(upTo(rows));
+      const columns = values.map((column) => Float32Array.from(column));
+      for (const leaf of leaves) {
+        const inside = entries.slice(leaf.begin, leaf.end).map(({ row }) => row);
+        expect(inside.length, note).toBeGreaterThanOrEqual(10);
+        const sum = (k: number): number => inside.reduce((total, row) => total + pairs[2 * row + k]!, 0);
+        const value = (-0.1 * sum(0)) / (sum(1) + 1);
+        expect(tree.value[leaf.node], note).toBeCloseTo(value, 5);
+        for (const row of inside) {
+          expect(findLeaf(tree, columns, row), note).toBe(leaf.node);
+          expect(memory.float64(raw, rows)[row], note).toBe(tree.value[leaf.node]);
+        }
+      }
+    }
+  });
+});
