@@ -83,6 +83,10 @@ export class LeafwiseGrower {
   private readonly ranges: Address;
   private readonly values: Address;
   private readonly pool: Address[] = [];
+  /** One for each leaf ever open in a tree, used again in the next. */
+  private readonly candidates: Candidate[] = [];
+  private opened = 0;
+  private readonly goesLeft: Uint8Array;
   private readonly cells = new Float64Array(256 * GRADIENT_CELL);
   private readonly order = new Uint8Array(256);
   private enabled: Uint32Array = new Uint32Array(0);
@@ -108,6 +112,7 @@ export class LeafwiseGrower {
     this.found = memory.allocate(2 * features * FOUND_BYTES);
     this.foundFloats = memory.float64(this.found, (2 * features * FOUND_BYTES) / 8);
     this.foundInts = memory.int32(this.found, (2 * features * FOUND_BYTES) / 4);
+    this.goesLeft = memory.bytes(TABLE_AT, 256);
     this.binCounts = memory.int32(memory.allocate(features * 4), features);
   }
 
@@ -142,6 +147,7 @@ export class LeafwiseGrower {
   /** Entries of the rows, all in one leaf. */
   private openRoot(builder: TreeBuilder, { rows, columns, scale, seed }: GrowOrder): OpenLeaf {
     const { memory, table, entries, pairs, notes } = this;
+    this.opened = 0;
     this.scale = scale;
     this.enabled = columns;
     this.binCounts.fill(0);
@@ -169,7 +175,9 @@ export class LeafwiseGrower {
   }
 
   private openLeaf(leaf: Pick<OpenLeaf, 'node' | 'begin' | 'end' | 'g' | 'h' | 'depth'>): OpenLeaf {
-    return { ...leaf, best: new Candidate(), caution: 1, histogram: null };
+    const best = (this.candidates[this.opened++] ??= new Candidate());
+    best.reset(0);
+    return { ...leaf, best, caution: 1, histogram: null };
   }
 
   private maySplit({ begin, end, depth }: OpenLeaf): boolean {
@@ -182,7 +190,7 @@ export class LeafwiseGrower {
     const { memory, table } = this;
     const { best, begin, end, depth } = parent;
     const split = chooseSplit(table.features[best.feature], best);
-    memory.bytes(TABLE_AT, 256).set(split.goesLeft);
+    this.goesLeft.set(split.goesLeft);
     const bins = table.columns + best.feature * table.stride;
     const rows = memory.call.divide(begin, end, this.entries, this.spare, bins, this.counts);
     if (Math.min(rows, end - begin - rows) < this.rules.minRows) return null;
