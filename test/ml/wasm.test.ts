@@ -7,11 +7,13 @@ import { Rng } from '../../src/ml/core/rng.js';
 import { type Table } from '../../src/ml/core/table.js';
 import { compileKernels } from '../../src/ml/kernels/compile.mjs';
 import { findBin, findCuts } from '../../src/ml/trees/bins.js';
+import { TreeBuilder } from '../../src/ml/trees/builder.js';
 import { derivativesOf, levels } from '../../src/ml/trees/derive.js';
 import { LeafwiseGrower } from '../../src/ml/trees/grow-leafwise.js';
 import { CHUNK, CUTS_AT, KernelMemory, NOTE_BYTES, TABLE_AT } from '../../src/ml/trees/kernel-memory.js';
 import { binTable } from '../../src/ml/trees/kernel-table.js';
-import { findLeaf } from '../../src/ml/trees/score.js';
+import { KernelScorer } from '../../src/ml/trees/kernel-scorer.js';
+import { addTree, findLeaf } from '../../src/ml/trees/score.js';
 import { freshSeed } from './tables.js';
 import { type Entry, findTwin, histogramTwin, quantiseTwin } from './twins.js';
 
@@ -250,6 +252,39 @@ describe.each([1, 2])('on %i threads', (threads) => {
       ...right,
       ...entries.slice(10 + count),
     ]);
+  });
+
+  it.each([0, 1, 6, 2 * CHUNK + 3])('rows fall into the leaves of a tree as they do one by one (%i rows)', (rows) => {
+    const memory = newMemory(threads);
+    const number = (): number => (rng.float() < 0.1 ? NaN : rng.below(100) / 10 - 5);
+    const code = (): number => (rng.float() < 0.1 ? NaN : rng.below(255));
+    const columns = [number, number, code].map((draw) => Float32Array.from({ length: rows }, draw));
+    const leaves = 1 + rng.below(30);
+    const raw = memory.allocate(8 * rows);
+    const scorer = new KernelScorer(memory, { rowCount: rows, columns }, leaves);
+    const wanted = new Float64Array(rows);
+    for (let round = 0; round < 3; round++) {
+      const builder = new TreeBuilder(1);
+      const open = [builder.addLeaf()];
+      while (open.length < leaves) {
+        const [node] = open.splice(rng.below(open.length), 1);
+        const feature = rng.below(3);
+        const leftCodes = feature === 2 ? Int32Array.from(upTo(255).filter(() => rng.float() < 0.5)) : null;
+        const chosen = {
+          threshold: number() || 0,
+          leftCodes,
+          missingLeft: rng.below(2) === 1,
+          goesLeft: new Uint8Array(0),
+        };
+        const left = builder.split(node!, feature, chosen);
+        open.push(left, left + 1);
+      }
+      for (const leaf of open) builder.setValue(leaf, 0, rng.float());
+      const tree = builder.build();
+      addTree(tree, { rowCount: rows, columns }, [wanted]);
+      scorer.add(tree, raw);
+    }
+    expect(memory.float64(raw, rows), note).toEqual(wanted);
   });
 });
 

@@ -29,6 +29,7 @@ import {
   SETTLE,
   SORT,
   SQUARED,
+  WALK,
 } from './tasks';
 
 export { CELLS, CHUNK, CUTS, FOUND, FREE, MOST_THREADS, NOTE, PART, TABLE };
@@ -217,4 +218,13 @@ export function leaves(
   setFloat(5, lambda);
   setAddress(6, values);
   run(LEAF, count);
+}
+
+export function walk(rows: i32, columns: usize, stride: usize, nodes: usize, raw: usize): void {
+  setInt(0, rows);
+  setAddress(1, columns);
+  setAddress(2, stride);
+  setAddress(3, nodes);
+  setAddress(4, raw);
+  run(WALK, chunks(rows));
 }

@@ -9,6 +9,7 @@ import { logisticChunk, squaredChunk } from './gradient';
 import { addBlock, subtractCells } from './histogram';
 import { settleLeaf } from './leaf';
 import { dividePart, settlePart } from './partition';
+import { walkChunk } from './walk';
 import { quantiseChunk, quantiseDrawnChunk } from './quantise';
 
 export const SORT: i32 = 0;
@@ -22,6 +23,7 @@ export const NODE: i32 = 7;
 export const DIVIDE: i32 = 8;
 export const SETTLE: i32 = 9;
 export const LEAF: i32 = 10;
+export const WALK: i32 = 11;
 
 export function perform(operation: i32, task: i32, thread: i32): void {
   switch (operation) {
@@ -47,6 +49,8 @@ export function perform(operation: i32, task: i32, thread: i32): void {
       return settlePart(task, int(0), int(1), address(2), address(3), address(5), int(6));
     case LEAF:
       return leaf(task);
+    case WALK:
+      return walkChunk(task, int(0), address(1), address(2), address(3), address(4));
     default:
       unreachable();
   }

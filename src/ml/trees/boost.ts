@@ -13,7 +13,8 @@ import { derivativesOf } from './derive.js';
 import { type GrownTree, LeafwiseGrower } from './grow-leafwise.js';
 import { type KernelMemory } from './kernel-memory.js';
 import { type KernelTable } from './kernel-table.js';
-import { addTree, type FeatureMatrix } from './score.js';
+import { KernelScorer } from './kernel-scorer.js';
+import { type FeatureMatrix } from './score.js';
 
 /** Binned training rows in the memory of the kernels, raw validation rows, and their targets (value, or class number; -1: a class unknown in training). */
 export interface BoostData {
@@ -51,7 +52,9 @@ export async function boost(
   const grower = new LeafwiseGrower(memory, binned, leafwiseRules(parameters), gains, pace);
   const base = loss.initial(data.y);
   const derivatives = derivativesOf(loss, memory, data.y, base, grower.pairs, grower.notes);
-  const validationRaw = Array.from(base, (start) => new Float64Array(validation.rowCount).fill(start));
+  const scorer = new KernelScorer(memory, validation, parameters.numLeaves);
+  const validationAt = Array.from(base, () => memory.allocate(8 * validation.rowCount));
+  const validationRaw = validationAt.map((at, k) => memory.float64(at, validation.rowCount).fill(base[k]));
   const trees: Tree[] = [];
   const gainsByRound: Float64Array[] = [];
   let bestRound = 0;
@@ -67,7 +70,7 @@ export async function boost(
       const raw = derivatives.raw[k];
       const grown = await grower.grow({ rows: sample.drawn, columns, scale, seed: roundingSeed, raw });
       addRest(grown, features, sample.rest, memory.float64(raw, rowCount));
-      addTree(grown.tree, validation, [validationRaw[k]]);
+      scorer.add(grown.tree, validationAt[k]);
       trees.push(grown.tree);
     }
     round++;

@@ -50,6 +50,7 @@ export interface KernelCalls {
     lambda: number,
     values: Address,
   ): void;
+  walk(rows: number, columns: Address, stride: number, nodes: Address, raw: Address): void;
   lowOf(thread: number): Address;
   highOf(thread: number): Address;
   setThreads(count: number): void;
