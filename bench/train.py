@@ -34,7 +34,7 @@ parameters = {
     "reg_lambda": 1,
     "max_bin": 255,
     "min_child_weight": 1e-3,
-    "nthread": 2,
+    "nthread": order["referenceThreads"],
     "verbosity": 0,
 }
 xgb.train(parameters, xgb.DMatrix(x[:100], y[:100]), 2)
