@@ -125,6 +125,7 @@ export class KernelMemory {
       const worker = new Worker(HELPER, {
         eval: true,
         execArgv: [],
+        resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 },
         workerData: { module: compiled, memory: this.memory, thread },
       });
       // A helper that cannot start is not missed: the others find its tasks unclaimed.
