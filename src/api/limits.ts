@@ -77,6 +77,7 @@ function rootType(context: ValidationContext, operation: OperationDefinitionNode
   return context.getSchema().getRootType(operation.operation);
 }
 
+/** Each fragment once, as execution collects them: followed at every spread, thirty fragments would take minutes. */
 function rootFields(context: ValidationContext, selections: SelectionSetNode, seen: Set<string>): FieldNode[] {
   return selections.selections.flatMap((selection) => {
     if (selection.kind === Kind.FIELD) return [selection];
@@ -84,7 +85,8 @@ function rootFields(context: ValidationContext, selections: SelectionSetNode, se
     const name = selection.name.value;
     const fragment = context.getFragment(name);
     if (!fragment || seen.has(name)) return [];
-    return rootFields(context, fragment.selectionSet, new Set([...seen, name]));
+    seen.add(name);
+    return rootFields(context, fragment.selectionSet, seen);
   });
 }
 
