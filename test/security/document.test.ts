@@ -11,9 +11,8 @@ describe('documents that are sent in order to hurt', () => {
     const levels = 300;
     const doubling = Array.from({ length: levels }, (_, i) => `fragment f${i} on Query { ...f${i + 1} ...f${i + 1} }`);
     const begun = performance.now();
-    expect(messages(`{ ...f0 } ${doubling.join(' ')} fragment f${levels} on Query { viewer { tenantId } }`)).toEqual(
-      [],
-    );
+    const query = `{ ...f0 } ${doubling.join(' ')} fragment f${levels} on Query { viewer { tenantId } }`;
+    expect(messages(query)).toEqual([expect.stringMatching(/^This could answer .* values/)]);
     expect(performance.now() - begun).toBeLessThan(1000);
   });
 
