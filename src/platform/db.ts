@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import pg from 'pg';
-import { DataSource, type EntityManager, type MixedList } from 'typeorm';
+import { DataSource, type EntityManager, type MixedList, QueryFailedError } from 'typeorm';
+import { AppError } from './errors.js';
 import type { Scope } from './scope.js';
 import { PLATFORM } from './scope.js';
 
@@ -38,11 +39,20 @@ export function inTenant<T>(
   scope: Pick<Scope, 'tenantId'>,
   work: (tx: Tx) => Promise<T>,
 ): Promise<T> {
-  return db.app.transaction(async (manager) => {
-    // SET LOCAL takes no parameters; set_config does. Transaction-local, so that no pooled connection keeps a tenant.
-    await manager.query(`select set_config('app.tenant_id', $1, true)`, [scope.tenantId]);
-    return work(manager as Tx);
-  });
+  return db.app
+    .transaction(async (manager) => {
+      // SET LOCAL takes no parameters; set_config does. Transaction-local, so that no pooled connection keeps a tenant.
+      await manager.query(`select set_config('app.tenant_id', $1, true)`, [scope.tenantId]);
+      return work(manager as Tx);
+    })
+    .catch((error: unknown) => {
+      throw isUnstorable(error) ? new AppError('INVALID_INPUT', 'A text must not hold the character U+0000.') : error;
+    });
+}
+
+/** SQLSTATE 22021: the one character of Unicode that PostgreSQL's text cannot hold. It comes from the caller, in any text or id. */
+function isUnstorable(error: unknown): boolean {
+  return error instanceof QueryFailedError && (error.driverError as { code?: string }).code === '22021';
 }
 
 /** A transaction on the platform's own rows: accounts, the list of tenants, audit entries of no tenant. Sees no tenant's rows. */
