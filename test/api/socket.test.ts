@@ -156,7 +156,8 @@ describe('news', () => {
     expect(await news.next()).toEqual({ done: false, value: true });
     await run(`insert into job (id, tenant_id, name, subject_id, max_attempts) values ($1, $2, 'train', 'x', 1)`);
     expect(await news.next()).toEqual({ done: false, value: true });
-    for (let i = 0; i < 5; i++) await run(`update job set attempt = attempt + 1 where id = $1 and tenant_id = $2`);
+    for (let i = 0; i < 5; i++)
+      await run(`update job set cancel_requested = not cancel_requested where id = $1 and tenant_id = $2`);
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect(await news.next()).toEqual({ done: false, value: true });
     const waiting = news.next();
