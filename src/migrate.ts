@@ -6,6 +6,7 @@ import { Datasets0000000000003 } from '../migrations/0003-datasets.js';
 import { Training0000000000004 } from '../migrations/0004-training.js';
 import { Agreements0000000000005 } from '../migrations/0005-agreements.js';
 import { Ledger0000000000006 } from '../migrations/0006-ledger.js';
+import { InvitedBy0000000000007 } from '../migrations/0007-invited-by.js';
 import { ConfigError, loadConfig } from './config.js';
 import { ensureOperator } from './domain/tenants/account.service.js';
 import { openDb, ROLES, rolePassword } from './platform/db.js';
@@ -19,6 +20,7 @@ export const MIGRATIONS = [
   Training0000000000004,
   Agreements0000000000005,
   Ledger0000000000006,
+  InvitedBy0000000000007,
 ];
 
 /** Any number will do as long as every version of Concordat uses the same: two starts at once migrate one after the other. */

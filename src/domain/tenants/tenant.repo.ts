@@ -88,6 +88,20 @@ export function findInvitation(tx: Tx, id: string): Promise<InvitationRow | null
   return tx.findOneBy(InvitationRow, { id });
 }
 
+/** The role that whoever wrote the invitation has now, held until the commit; null if no member any more, OWNER for an operator. */
+export async function lockInviterRole(tx: Tx, id: string): Promise<Role | null> {
+  const [invitation] = await tx.query<{ by: string | null }[]>(
+    `select invited_by as by from invitation where id = $1`,
+    [id],
+  );
+  if (!invitation) return null;
+  if (invitation.by === null) return 'OWNER';
+  const [member] = await tx.query<{ role: Role }[]>(`select role from membership where account_id = $1 for share`, [
+    invitation.by,
+  ]);
+  return member?.role ?? null;
+}
+
 /** Uses the invitation up: false if somebody has already. */
 export async function markAccepted(tx: Tx, id: string, at: Date): Promise<boolean> {
   const result = await tx
