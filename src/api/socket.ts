@@ -18,6 +18,7 @@ import { newId } from '../platform/ids.js';
 import { authenticate, isSameOrigin, makeContext, presentedToken, type Presented, wantedTenant } from './context.js';
 import { formatError, shownError } from './errors.js';
 import { LIMITS, limitRule } from './limits.js';
+import { refuseVariables } from './variables.js';
 
 export interface SocketOptions {
   readonly app: App;
@@ -123,6 +124,7 @@ function prepare(
     const operation = getOperationAST(document, payload.operationName);
     if (operation?.operation !== 'subscription')
       return [new GraphQLError('Only subscriptions come here; send everything else by POST.')];
+    refuseVariables(schema, operation, payload.variables ?? {});
     return { schema, document, operationName: payload.operationName, variableValues: payload.variables };
   } catch (error) {
     if (error instanceof GraphQLError) return [error];
