@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../platform/clock.js';
-import { type Db, inPlatform, type Tx } from '../../platform/db.js';
+import { continueIn, type Db, inPlatform, type Tx } from '../../platform/db.js';
 import { AppError, notFound } from '../../platform/errors.js';
 import { newId } from '../../platform/ids.js';
 import { type Actor, PLATFORM, type SignedIn } from '../../platform/scope.js';
@@ -135,7 +135,7 @@ export class AccountService {
     event: Parameters<typeof appendAudit>[2],
   ): Promise<void> {
     const tenantId = who.tenantId ?? PLATFORM;
-    await accounts.continueIn(tx, tenantId);
+    await continueIn(tx, tenantId);
     await appendAudit(tx, { tenantId, actor: who.actor }, { at: this.clock.now(), ...event });
   }
 }

@@ -1,12 +1,12 @@
 import type { Clock } from '../../platform/clock.js';
-import { type Db, inPlatform, inTenant } from '../../platform/db.js';
+import { continueIn, type Db, inPlatform, inTenant } from '../../platform/db.js';
 import { AppError, notFound } from '../../platform/errors.js';
 import { newId } from '../../platform/ids.js';
 import { type Page, type PageRequest, readPage } from '../../platform/page.js';
 import { type Permission, type Role, ROLE_PERMISSIONS } from '../../platform/permissions.js';
 import type { Scope, SignedIn } from '../../platform/scope.js';
 import { appendAudit } from '../audit/audit.service.js';
-import { continueIn, findAccountByEmail, insertAccount } from './account.repo.js';
+import { findAccountByEmail, insertAccount } from './account.repo.js';
 import { normalEmail, normalName } from './email.js';
 import { findInvitationByToken } from './gate.repo.js';
 import { hashPassword } from './password.js';
