@@ -17,6 +17,8 @@ import { AppError } from '../platform/errors.js';
 /** How much one request may ask for. What predicting 10,000 rows takes fits; what is asked in order to hurt does not. */
 export const LIMITS = {
   bodyBytes: 8 * 2 ** 20,
+  /** Of a request without a credential: signing in and introspection need a few thousand. */
+  strangersBodyBytes: 64 * 2 ** 10,
   /** Of a document; GraphiQL's introspection has about 500. */
   tokens: 4000,
   depth: 16,

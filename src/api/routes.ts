@@ -20,7 +20,9 @@ export function makeRoutes(apollo: ApolloServer<RequestContext>, schemaText: str
       cookies: true,
       timeoutMs: LIMITS.executionMs,
       answer: async ({ request, response, context }) => {
-        const body = request.method === 'POST' ? await readJson(request, LIMITS.bodyBytes) : undefined;
+        const isKnown = context.scope !== null || context.account !== null;
+        const limitBytes = isKnown ? LIMITS.bodyBytes : LIMITS.strangersBodyBytes;
+        const body = request.method === 'POST' ? await readJson(request, limitBytes) : undefined;
         if (body !== undefined && (typeof body !== 'object' || body === null || Array.isArray(body)))
           throw new AppError('MALFORMED_REQUEST', 'The body must be one JSON object; batches are off.');
         await answerGraphQL(apollo, { request, response, context, body });

@@ -2,18 +2,20 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { startTestApi, type TestApi } from '../support/app.js';
 
 let api: TestApi;
+let token: string;
 beforeAll(async () => {
   api = await startTestApi();
+  token = (await (await api.tenant()).application()).key;
 });
 
 const SIGN_IN = 'mutation ($input: SignInInput!) { signIn(input: $input) { __typename } }';
 const PREDICT = 'mutation ($input: PredictInput!) { predict(input: $input) { __typename } }';
 
-async function ask(query: string, input: unknown): Promise<{ status: number; text: string }> {
+async function ask(query: string, input: unknown, headers: Record<string, string> = {}): Promise<{ status: number; text: string }> {
   const body = JSON.stringify({ query, variables: { input } });
   const response = await fetch(`${api.url}/graphql`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', ...headers },
     body,
   });
   return { status: response.status, text: await response.text() };
@@ -23,9 +25,15 @@ describe('variables that do not fit', () => {
   it('are refused at the first fault, however many there are', async () => {
     const wrong = Object.fromEntries(Array.from({ length: 300_000 }, (_, i) => [`k${i}`, 1]));
     const begun = performance.now();
-    const { status, text } = await ask(SIGN_IN, { email: 'a@example.com', password: 'secret', ...wrong });
+    const input = { email: 'a@example.com', password: 'secret', ...wrong };
+    const { status, text } = await ask(SIGN_IN, input, { authorization: `Bearer ${token}` });
     expect(performance.now() - begun).toBeLessThan(5000);
     expect([status, text.length < 1000]).toEqual([400, true]);
+  });
+
+  it('are not even read where they are large and nobody has signed in', async () => {
+    const { status, text } = await ask(SIGN_IN, { email: 'a@example.com', password: 'x'.repeat(70_000) });
+    expect([status, text.includes('BODY_TOO_LARGE')]).toEqual([413, true]);
   });
 
   it.each([
