@@ -57,8 +57,6 @@ export interface Config {
   readonly redisUrl: string | null;
   readonly home: string;
   readonly masterKey: Buffer;
-  /** True if the master key lies in a file beside the data that it protects: worth a warning. */
-  readonly masterKeyInHome: boolean;
   readonly publicUrl: string | null;
   readonly operatorEmail: string;
   readonly port: number;
@@ -90,7 +88,6 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
     redisUrl: e.REDIS_URL ?? null,
     home,
     masterKey: e.CONCORDAT_MASTER_KEY ? Buffer.from(e.CONCORDAT_MASTER_KEY, 'hex') : masterKeyFile(home),
-    masterKeyInHome: !e.CONCORDAT_MASTER_KEY,
     publicUrl: e.CONCORDAT_PUBLIC_URL ?? null,
     operatorEmail: e.CONCORDAT_OPERATOR_EMAIL,
     port: e.PORT,
