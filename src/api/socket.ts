@@ -2,12 +2,14 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import {
   type ExecutionArgs,
+  type ExecutionResult,
   getOperationAST,
   GraphQLError,
   type GraphQLFormattedError,
   type GraphQLSchema,
   parse,
   specifiedRules,
+  subscribe,
   validate,
 } from 'graphql';
 import { useServer } from 'graphql-ws/use/ws';
@@ -49,6 +51,7 @@ export function attachSockets(server: Server, options: SocketOptions): { close()
     {
       schema,
       connectionInitWaitTimeout: 10_000,
+      subscribe: async (args) => changesOnly(await subscribe(args)),
       onConnect: async ({ connectionParams, extra }) => {
         const { request, socket } = extra;
         try {
@@ -95,6 +98,28 @@ export function attachSockets(server: Server, options: SocketOptions): { close()
       clearTimeout(force);
     },
   };
+}
+
+/** Leaves out what says the same as the message before it. No generator: one that waits for its source could not be ended. */
+function changesOnly(
+  results: AsyncGenerator<ExecutionResult, void, void> | ExecutionResult,
+): AsyncIterableIterator<ExecutionResult> | ExecutionResult {
+  if (!(Symbol.asyncIterator in results)) return results;
+  let told = '';
+  const changes: AsyncIterableIterator<ExecutionResult> = {
+    [Symbol.asyncIterator]: () => changes,
+    next: async () => {
+      for (;;) {
+        const result = await results.next();
+        const telling = JSON.stringify(result);
+        if (!result.done && telling === told) continue;
+        told = telling;
+        return result as IteratorResult<ExecutionResult>;
+      }
+    },
+    return: () => results.return() as Promise<IteratorResult<ExecutionResult>>,
+  };
+  return changes;
 }
 
 interface Asking {

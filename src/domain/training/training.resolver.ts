@@ -1,7 +1,8 @@
 import { Arg, Args, Authorized, FieldResolver, ID, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
 import type { Algorithm, ParameterSpec } from '../../ml/spec.js';
 import { AppError, notFound } from '../../platform/errors.js';
-import { jobPayload } from '../../platform/events.js';
+import { jobPayload, type News } from '../../platform/events.js';
+import { isFinal } from '../../platform/jobs.js';
 import { CurrentScope, PageArgs, type RequestContext } from '../../platform/graphql.js';
 import type { Page } from '../../platform/page.js';
 import type { Scope } from '../../platform/scope.js';
@@ -107,13 +108,18 @@ export class TrainingResolver {
   @Subscription(() => Training, {
     topics: 'concordat_subject',
     topicId: topicOf,
-    description: 'A training as it is now, and again with every change of its state or progress.',
+    description:
+      'A training as it is now, and again with every change of what is asked for; complete once it has succeeded, failed or been cancelled.',
   })
-  trainingProgress(
+  async trainingProgress(
+    @Root() news: News,
     @CurrentScope() scope: Scope,
     @Arg('id', () => ID, { description: 'The training.' }) id: string,
   ): Promise<Training> {
-    return this.get(scope, id);
+    const training = await this.trainings.find(scope, id);
+    if (!training || isFinal(training.job.state)) news.last();
+    if (!training) throw notFound('training');
+    return training;
   }
 
   @FieldResolver(() => AlgorithmEnum, { description: 'How it learns.' })
