@@ -337,7 +337,10 @@ describe('an endpoint', () => {
 /** The entry as the tenant may read it. */
 async function contentOf(tenantId: string, logIndex: number): Promise<string | undefined> {
   const rows = await inTenant(api.app.db, { tenantId }, (tx) =>
-    tx.query<{ content: string }[]>(`select content from audit_entry where log_index = $1`, [logIndex]),
+    tx.query<{ content: string }[]>(
+      `select content from audit_entry where $1 in (tenant_id, counterparty_tenant_id) and log_index = $2`,
+      [tenantId, logIndex],
+    ),
   );
   return rows[0]?.content;
 }

@@ -53,6 +53,12 @@ export interface TestApi {
   close(): Promise<void>;
 }
 
+/** What this test file opened. Registered here, at import: a hook that is added while another one runs is never called. */
+const opened: (() => Promise<void>)[] = [];
+afterAll(async () => {
+  for (const close of opened) await close();
+});
+
 /**
  * A real server over a database of its own, as role concordat_app. Closed after the test file, and then nothing of it may be
  * left: no connection to its database, no open handle that keeps the process alive.
@@ -87,7 +93,7 @@ export async function startTestApi(settings: Partial<Config> = {}): Promise<Test
     expect(forgotten, 'statements that do not name their tenant').toEqual([]);
     expect(left, 'connections to the database that nobody closed').toEqual([]);
   };
-  afterAll(close);
+  opened.push(close);
   let count = 0;
   return {
     app,

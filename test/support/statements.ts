@@ -2,7 +2,7 @@ import type { DataSource, Logger, QueryRunner } from 'typeorm';
 
 /** Tables with a tenant, and the columns that name it. */
 const MENTION = /\b(from|join|update|into)\s+"?(\w+)"?/gi;
-const NAMED = /\b(?:\w+_)?tenant_id"?\s*=|\bin\s*\([^)]*tenant_id\b/gi;
+const NAMED = /\b(?:\w+_)?tenant_id"?\s*=|\bin\s*\((?!select)[^)]*tenant_id\b/gi;
 const BECOME = `set_config('app.tenant_id'`;
 
 /**
