@@ -3,7 +3,7 @@ import { AppError } from '../platform/errors.js';
 import type { RequestContext } from '../platform/graphql.js';
 import { readJson } from './body.js';
 import { answerGraphQL } from './graphql.js';
-import { isReady } from './health.js';
+import { unreadiness } from './health.js';
 import { LIMITS } from './limits.js';
 import { pageRoutes } from './page.js';
 import type { Asked, Route } from './route.js';
@@ -37,9 +37,9 @@ export function makeRoutes(apollo: ApolloServer<RequestContext>, schemaText: str
       answerJson(response, 200, { status: 'live' });
       return Promise.resolve();
     }),
-    plain('/health/ready', 'says nothing but whether it can work', async ({ app, response }) => {
-      const ready = await isReady(app);
-      answerJson(response, ready ? 200 : 503, { status: ready ? 'ready' : 'not ready' });
+    plain('/health/ready', 'says nothing but whether it can work, or what is missing', async ({ app, response }) => {
+      const reason = await unreadiness(app);
+      answerJson(response, reason ? 503 : 200, reason ? { status: 'not ready', reason } : { status: 'ready' });
     }),
     uploadRoute,
     ...pageRoutes(),

@@ -137,7 +137,8 @@ class Edge {
     { error, requestId }: { error: unknown; requestId: string },
   ): void {
     const shown = shownError(error);
-    if (shown.code === 'INTERNAL' && !response.destroyed) this.app.log.error({ err: error }, 'a request failed');
+    if ((shown !== error || shown.code === 'INTERNAL') && !response.destroyed)
+      this.app.log.error({ err: error }, 'a request failed');
     if (response.headersSent || response.destroyed) return void response.destroy();
     response.statusCode = shown.status;
     if (shown.status === 401) response.setHeader('www-authenticate', 'Bearer');

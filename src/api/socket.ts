@@ -17,8 +17,9 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import type { App } from '../app.js';
 import type { Credential } from '../domain/tenants/credential.service.js';
 import { newId } from '../platform/ids.js';
+import { outageOf } from '../platform/outage.js';
 import { authenticate, isSameOrigin, makeContext, presentedToken, type Presented, wantedTenant } from './context.js';
-import { formatError, shownError } from './errors.js';
+import { formatError, shownError, thrownIn } from './errors.js';
 import { LIMITS, limitRule } from './limits.js';
 import { refuseVariables } from './variables.js';
 
@@ -162,7 +163,7 @@ function shown(app: App, error: GraphQLError): GraphQLFormattedError {
     { ...error.toJSON(), extensions: { code: 'GRAPHQL_VALIDATION_FAILED', ...error.extensions } },
     error,
   );
-  if (formatted.extensions?.code === 'INTERNAL')
+  if (formatted.extensions?.code === 'INTERNAL' || outageOf(thrownIn(error)))
     app.log.error({ err: error.originalError ?? error }, 'a subscription failed');
   return formatted;
 }
