@@ -224,6 +224,17 @@ describe('predict', () => {
     await end(id);
   });
 
+  it('takes a step of an agreement to count from its answer on, however late its news', async () => {
+    const id = await agree();
+    for (let round = 0; round < 10; round++) {
+      await provider.owner.mutate('suspendAgreement', { agreementId: id }, 'agreement { state }');
+      expect(await refusal()).toBe('AGREEMENT_NOT_IN_FORCE');
+      await provider.owner.mutate('resumeAgreement', { agreementId: id }, 'agreement { state }');
+      await predict();
+    }
+    await end(id);
+  });
+
   it('lets an agreement expire by the clock', async () => {
     const id = await agree();
     api.clock.forward(2 * 86_400_000);
