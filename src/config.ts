@@ -34,6 +34,9 @@ const Environment = z.object({
     .describe('The first operator’s email address.'),
   PORT: count(4000, 0, 65535).describe('The port of the API; 0 takes any free one.'),
   HOST: z.string().default('127.0.0.1').describe('The address to listen on; 0.0.0.0 to be reached from elsewhere.'),
+  CONCORDAT_TRUSTED_PROXIES: count(0, 0, 10).describe(
+    'Reverse proxies in front, each of which adds to X-Forwarded-For: the caller’s address is taken from there.',
+  ),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')
@@ -61,6 +64,7 @@ export interface Config {
   readonly operatorEmail: string;
   readonly port: number;
   readonly host: string;
+  readonly trustedProxies: number;
   readonly logLevel: string;
   readonly workerConcurrency: number;
   readonly jobsPerTenant: number;
@@ -92,6 +96,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
     operatorEmail: e.CONCORDAT_OPERATOR_EMAIL,
     port: e.PORT,
     host: e.HOST,
+    trustedProxies: e.CONCORDAT_TRUSTED_PROXIES,
     logLevel: e.LOG_LEVEL,
     workerConcurrency: e.CONCORDAT_WORKERS,
     jobsPerTenant: e.CONCORDAT_JOBS_PER_TENANT,

@@ -6,7 +6,15 @@ import { AppError, notFound } from '../platform/errors.js';
 import type { RequestContext } from '../platform/graphql.js';
 import { newId } from '../platform/ids.js';
 import { withLogFields } from '../platform/log.js';
-import { authenticate, cookieName, isSameOrigin, makeContext, presentedToken, wantedTenant } from './context.js';
+import {
+  authenticate,
+  callerAddress,
+  cookieName,
+  isSameOrigin,
+  makeContext,
+  presentedToken,
+  wantedTenant,
+} from './context.js';
 import { errorBody, shownError } from './errors.js';
 import { makeApollo } from './graphql.js';
 import { LIMITS } from './limits.js';
@@ -110,7 +118,7 @@ class Edge {
     const context = makeContext(credential, {
       requestId,
       signal: gone.signal,
-      address: request.socket.remoteAddress ?? 'unknown',
+      address: callerAddress(request, app.config.trustedProxies),
       publicUrl,
       keepSession: (session) => response.setHeader('set-cookie', sessionCookie(publicUrl, session)),
     });

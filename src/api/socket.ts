@@ -18,7 +18,15 @@ import type { App } from '../app.js';
 import type { Credential } from '../domain/tenants/credential.service.js';
 import { newId } from '../platform/ids.js';
 import { outageOf } from '../platform/outage.js';
-import { authenticate, isSameOrigin, makeContext, presentedToken, type Presented, wantedTenant } from './context.js';
+import {
+  authenticate,
+  callerAddress,
+  isSameOrigin,
+  makeContext,
+  presentedToken,
+  type Presented,
+  wantedTenant,
+} from './context.js';
 import { formatError, shownError, thrownIn } from './errors.js';
 import { LIMITS, limitRule } from './limits.js';
 import { refuseVariables } from './variables.js';
@@ -76,7 +84,7 @@ export function attachSockets(server: Server, options: SocketOptions): { close()
         const contextValue = makeContext(connection.credential, {
           requestId: newId('request'),
           signal: ended.signal,
-          address: extra.request.socket.remoteAddress ?? 'unknown',
+          address: callerAddress(extra.request, app.config.trustedProxies),
           publicUrl: options.publicUrl(),
           keepSession: () => undefined,
         });
