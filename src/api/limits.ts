@@ -30,6 +30,9 @@ export const LIMITS = {
   executionMs: 30_000,
   /** From the first byte to the last of the headers. */
   headersMs: 15_000,
+  /** Of a body that was refused: read so that its sender gets to see the answer. */
+  drainedBytes: 32 * 2 ** 20,
+  drainedMs: 2000,
   /** Without a byte in either direction. */
   idleMs: 120_000,
   socketsPerCredential: 20,

@@ -156,12 +156,31 @@ class Edge {
       ? 'application/graphql-response+json'
       : 'application/json';
     response.setHeader('content-type', `${type}; charset=utf-8`);
-    // What is left of the body is not read; the connection cannot be used again.
-    if (!request.complete) response.setHeader('connection', 'close');
-    response.end(JSON.stringify(errorBody(shown, requestId)), () => {
-      if (!request.complete) setTimeout(() => request.destroy(), 100).unref();
-    });
+    endEarly(request, response, JSON.stringify(errorBody(shown, requestId)));
   }
+}
+
+/**
+ * Answers while the body may still be coming. A connection closed under it would be reset, and many clients then see no answer: so
+ * the rest is read for a while, and thrown away. The connection is not used again.
+ */
+function endEarly(request: IncomingMessage, response: ServerResponse, text: string): void {
+  if (request.complete) return void response.end(text);
+  response.setHeader('connection', 'close');
+  response.setHeader('content-length', Buffer.byteLength(text));
+  response.write(text);
+  let left: number = LIMITS.drainedBytes;
+  const end = () => {
+    clearTimeout(timer);
+    request.pause();
+    response.end();
+  };
+  const timer = setTimeout(end, LIMITS.drainedMs);
+  response.once('close', () => clearTimeout(timer));
+  request
+    .on('data', (chunk: Buffer) => (left -= chunk.length) < 0 && end())
+    .once('end', end)
+    .once('error', end);
 }
 
 async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
