@@ -14,6 +14,10 @@ export function findModel(tx: Tx, id: string): Promise<ModelRow | null> {
   return tx.findOneBy(ModelRow, { ...own(tx), id });
 }
 
+export function findModels(tx: Tx, ids: readonly string[]): Promise<ModelRow[]> {
+  return tx.findBy(ModelRow, { ...own(tx), id: In([...ids]) });
+}
+
 export function findModelByName(tx: Tx, name: string): Promise<ModelRow | null> {
   return tx.findOneBy(ModelRow, { ...own(tx), name });
 }

@@ -5,6 +5,7 @@ import { jobPayload, type News } from '../../platform/events.js';
 import { isFinal } from '../../platform/jobs.js';
 import { CurrentScope, PageArgs, type RequestContext } from '../../platform/graphql.js';
 import type { Page } from '../../platform/page.js';
+import { loadOne } from '../../platform/loader.js';
 import type { Scope } from '../../platform/scope.js';
 import { type ModelService } from '../models/model.service.js';
 import { AlgorithmEnum, Model, ModelVersion, ParameterValue } from '../models/model.types.js';
@@ -135,7 +136,7 @@ export class TrainingResolver {
   @Authorized('model:read')
   @FieldResolver(() => Model, { description: 'The model whose next version it becomes.' })
   async model(@Root() training: TrainingView, @CurrentScope() scope: Scope): Promise<Model> {
-    const model = await this.models.find(scope, training.modelId);
+    const model = await loadOne(scope, this.models.findMany, training.modelId);
     if (!model) throw notFound('model');
     return model;
   }
@@ -145,9 +146,8 @@ export class TrainingResolver {
     nullable: true,
     description: 'The version that it became; null until it has succeeded.',
   })
-  async modelVersion(@Root() training: TrainingView, @CurrentScope() scope: Scope): Promise<ModelVersion | null> {
-    const [version] = await this.models.findVersionsOf(scope, [training.id]);
-    return version ?? null;
+  modelVersion(@Root() training: TrainingView, @CurrentScope() scope: Scope): Promise<ModelVersion | null> {
+    return loadOne(scope, this.models.findVersionsOf, training.id);
   }
 
   private async get(scope: Scope, id: string): Promise<TrainingView> {
