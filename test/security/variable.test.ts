@@ -11,7 +11,11 @@ beforeAll(async () => {
 const SIGN_IN = 'mutation ($input: SignInInput!) { signIn(input: $input) { __typename } }';
 const PREDICT = 'mutation ($input: PredictInput!) { predict(input: $input) { __typename } }';
 
-async function ask(query: string, input: unknown, headers: Record<string, string> = {}): Promise<{ status: number; text: string }> {
+async function ask(
+  query: string,
+  input: unknown,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; text: string }> {
   const body = JSON.stringify({ query, variables: { input } });
   const response = await fetch(`${api.url}/graphql`, {
     method: 'POST',
