@@ -1,5 +1,5 @@
 /**
- * Test figures of our algorithms beside scikit-learn's, on the same splits: `npx tsx bench/accuracy.ts <data directory> [seeds]`.
+ * Test figures of our algorithms beside scikit-learn's, on the same splits: `npm run bench -- accuracy [data directory] [seeds] [first seed]`.
  * Every figure is the mean over the seeds (standard deviation in brackets). Without scikit-learn only our own are shown.
  */
 import { spawnSync } from 'node:child_process';
@@ -37,7 +37,7 @@ interface Request {
 }
 
 const directory = process.argv[2] ?? 'examples';
-const seeds = Array.from({ length: Number(process.argv[3] ?? 5) }, (_, i) => i + 1);
+const seeds = Array.from({ length: Number(process.argv[3] ?? 5) }, (_, i) => i + Number(process.argv[4] ?? 1));
 
 /** Some rows of a table. */
 function take(table: Table, rows: readonly number[]): Table {

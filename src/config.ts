@@ -34,6 +34,9 @@ const Environment = z.object({
     .describe('The first operator’s email address.'),
   PORT: count(4000, 0, 65535).describe('The port of the API; 0 takes any free one.'),
   HOST: z.string().default('127.0.0.1').describe('The address to listen on; 0.0.0.0 to be reached from elsewhere.'),
+  CONCORDAT_TRUSTED_PROXIES: count(0, 0, 10).describe(
+    'Reverse proxies in front, each of which adds to X-Forwarded-For: the caller’s address is taken from there.',
+  ),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')
@@ -57,12 +60,11 @@ export interface Config {
   readonly redisUrl: string | null;
   readonly home: string;
   readonly masterKey: Buffer;
-  /** True if the master key lies in a file beside the data that it protects: worth a warning. */
-  readonly masterKeyInHome: boolean;
   readonly publicUrl: string | null;
   readonly operatorEmail: string;
   readonly port: number;
   readonly host: string;
+  readonly trustedProxies: number;
   readonly logLevel: string;
   readonly workerConcurrency: number;
   readonly jobsPerTenant: number;
@@ -90,11 +92,11 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
     redisUrl: e.REDIS_URL ?? null,
     home,
     masterKey: e.CONCORDAT_MASTER_KEY ? Buffer.from(e.CONCORDAT_MASTER_KEY, 'hex') : masterKeyFile(home),
-    masterKeyInHome: !e.CONCORDAT_MASTER_KEY,
     publicUrl: e.CONCORDAT_PUBLIC_URL ?? null,
     operatorEmail: e.CONCORDAT_OPERATOR_EMAIL,
     port: e.PORT,
     host: e.HOST,
+    trustedProxies: e.CONCORDAT_TRUSTED_PROXIES,
     logLevel: e.LOG_LEVEL,
     workerConcurrency: e.CONCORDAT_WORKERS,
     jobsPerTenant: e.CONCORDAT_JOBS_PER_TENANT,

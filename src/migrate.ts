@@ -1,11 +1,14 @@
+import { hkdfSync } from 'node:crypto';
 import { pathToFileURL } from 'node:url';
-import { DataSource } from 'typeorm';
+import { DataSource, type QueryRunner } from 'typeorm';
 import { Foundation0000000000001 } from '../migrations/0001-foundation.js';
 import { Tenants0000000000002 } from '../migrations/0002-tenants.js';
 import { Datasets0000000000003 } from '../migrations/0003-datasets.js';
 import { Training0000000000004 } from '../migrations/0004-training.js';
 import { Agreements0000000000005 } from '../migrations/0005-agreements.js';
 import { Ledger0000000000006 } from '../migrations/0006-ledger.js';
+import { InvitedBy0000000000007 } from '../migrations/0007-invited-by.js';
+import { Installation0000000000008 } from '../migrations/0008-installation.js';
 import { ConfigError, loadConfig } from './config.js';
 import { ensureOperator } from './domain/tenants/account.service.js';
 import { openDb, ROLES, rolePassword } from './platform/db.js';
@@ -19,6 +22,8 @@ export const MIGRATIONS = [
   Training0000000000004,
   Agreements0000000000005,
   Ledger0000000000006,
+  InvitedBy0000000000007,
+  Installation0000000000008,
 ];
 
 /** Any number will do as long as every version of Concordat uses the same: two starts at once migrate one after the other. */
@@ -48,6 +53,7 @@ export async function migrate(databaseUrl: string, masterKey: Buffer): Promise<{
     await lock.query(`select pg_advisory_lock($1)`, [MIGRATION_LOCK]);
     try {
       const applied = await owner.runMigrations({ transaction: 'each' });
+      await refuseOtherKey(lock, masterKey);
       await migrateQueues(databaseUrl);
       for (const role of ROLES)
         await lock.query(`alter role ${role} with login password '${rolePassword(masterKey, role)}'`);
@@ -59,6 +65,19 @@ export async function migrate(databaseUrl: string, masterKey: Buffer): Promise<{
   } finally {
     await owner.destroy();
   }
+}
+
+/** The first start notes which master key it had; a later one with another key must not begin to answer. */
+async function refuseOtherKey(run: QueryRunner, masterKey: Buffer): Promise<void> {
+  const fingerprint = Buffer.from(hkdfSync('sha256', masterKey, '', 'concordat fingerprint of the master key', 32));
+  await run.query(`insert into installation (key_fingerprint) values ($1) on conflict do nothing`, [fingerprint]);
+  const [row] = (await run.query(`select key_fingerprint = $1 as same from installation`, [fingerprint])) as {
+    same: boolean;
+  }[];
+  if (!row?.same)
+    throw new ConfigError(
+      'This database was made with another master key, without which nothing in it can be opened. Restore CONCORDAT_MASTER_KEY, or the file master.key in CONCORDAT_HOME.',
+    );
 }
 
 async function refuseUnfit(owner: DataSource): Promise<void> {

@@ -1,5 +1,15 @@
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
@@ -48,6 +58,35 @@ describe('the arrows of the house', () => {
     expect(walked.length).toBeGreaterThan(20);
     expect(walked.filter((path) => !seen.has(path))).toEqual([]);
   });
+});
+
+/** Functions of repos that need not name the tenant, beside those that insert rows, which carry theirs. */
+const NAMELESS: Record<string, string> = {
+  'tenants/account.repo.ts': 'people belong to no tenant',
+  'tenants/attempt.repo.ts': 'people belong to no tenant',
+  'agreements/agreement.repo.ts listPartyNames': 'the function in the database looks at the tenant itself',
+  'models/model.repo.ts upsertAlias': 'the row carries its tenant, with which the key begins',
+};
+
+it('every function of a repo names the tenant of its transaction', () => {
+  const domain = join(ROOT, 'src/domain');
+  const repos = readdirSync(domain, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.repo.ts'));
+  const found = repos.flatMap((path) =>
+    readFileSync(join(domain, path), 'utf8')
+      .split(/^(?=export (?:async )?function )/m)
+      .filter((text) => /^export .*function \w+\(\s*tx: Tx\b/.test(text) && /\btx\s*\.\w/.test(text))
+      .map((text) => ({ path, name: /function (\w+)/.exec(text)![1]!, text })),
+  );
+  expect(found.length).toBeGreaterThan(50);
+  const nameless = found.filter(
+    ({ name, text }) => !name.startsWith('insert') && !/\b(own|asParty)\(tx|tx\.tenantId/.test(text),
+  );
+  expect(
+    nameless
+      .filter(({ path }) => !(path in NAMELESS))
+      .map(({ path, name }) => `${path} ${name}`)
+      .sort(),
+  ).toEqual(Object.keys(NAMELESS).filter((name) => name.includes(' ')));
 });
 
 /** Per rule the shortest chain of imports that breaks it: each file imports the next, or a package. */

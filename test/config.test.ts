@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -31,12 +32,22 @@ test('makes the master key once, readable by its owner alone', () => {
   const second = loadConfig({ CONCORDAT_HOME: home, DATABASE_URL });
   expect(first.masterKey).toHaveLength(32);
   expect(second.masterKey.equals(first.masterKey)).toBe(true);
-  expect(first.masterKeyInHome).toBe(true);
   expect(statSync(join(home, 'master.key')).mode & 0o777).toBe(0o600);
 });
 
 test('says what to do where the home cannot be written', () => {
   expect(() => loadConfig({ CONCORDAT_HOME: '/proc/nowhere', DATABASE_URL })).toThrow(/CONCORDAT_HOME/);
+});
+
+test('a program of its own says so before anything is started', () => {
+  const env = { PATH: process.env.PATH, CONCORDAT_HOME: home, DATABASE_URL, LOG_LEVEL: 'loud', CONCORDAT_WORKERS: '0' };
+  const check = () =>
+    spawnSync(process.execPath, ['--import', 'tsx', 'src/cli/config-check.ts'], { encoding: 'utf8', env });
+  const { status, stderr } = check();
+  expect(status).toBe(78);
+  expect(stderr).toMatch(/^The configuration is not usable:\n {2}LOG_LEVEL: .*\n {2}CONCORDAT_WORKERS: .*\n$/);
+  Object.assign(env, { LOG_LEVEL: 'info', CONCORDAT_WORKERS: '1' });
+  expect(check().status).toBe(0);
 });
 
 test('the documentation lists every variable', () => {

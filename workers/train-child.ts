@@ -21,13 +21,16 @@ serveChild<TrainInput, Trained, JobProgress>(async (input, { progress, signal })
   const startedMs = performance.now();
   progress({ phase: 'loading', fraction: 0 });
   const { table, assignment } = await loadTrainingInput(input.data);
+  let done: Partial<JobProgress> = {};
   const artifact = await train(input.spec, table, {
     assignment,
     signal,
-    onRound: ({ round, rounds, metric }) =>
-      progress({ phase: 'training', fraction: round / rounds, round, rounds, metric }),
+    onRound: ({ round, rounds, metric }) => {
+      done = { round, rounds, metric };
+      progress({ ...done, phase: 'training', fraction: round / rounds });
+    },
   });
-  progress({ phase: 'sealing', fraction: 1 });
+  progress({ ...done, phase: 'sealing', fraction: 1 });
   const { fitted: _, onnx, ...rest } = artifact;
   await writeSealed(input.onnx, [onnx], signal);
   return {

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
 import type { App } from '../app.js';
 import type { Credential } from '../domain/tenants/credential.service.js';
 import { AppError } from '../platform/errors.js';
@@ -53,6 +54,16 @@ export function isSameOrigin(request: IncomingMessage, publicUrl: string): boole
   } catch {
     return false;
   }
+}
+
+/**
+ * Where the caller is. Every trusted proxy adds whom it heard from to the end of X-Forwarded-For; what stands before was sent along by
+ * anybody. Where the header does not tell an address, it is the last proxy's, which all then share.
+ */
+export function callerAddress(request: IncomingMessage, trustedProxies: number): string {
+  const header = trustedProxies > 0 ? String(request.headers['x-forwarded-for'] ?? '') : '';
+  const forwarded = header.split(',').at(-trustedProxies)?.trim() ?? '';
+  return isIP(forwarded) ? forwarded : (request.socket.remoteAddress ?? 'unknown');
 }
 
 export interface Asking {

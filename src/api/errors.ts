@@ -1,15 +1,16 @@
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { AppError, type ErrorCode } from '../platform/errors.js';
+import { outageOf } from '../platform/outage.js';
 
 /** What a plain HTTP route, or a refused GraphQL request, answers. */
 export function errorBody(error: AppError, requestId: string): { errors: [GraphQLFormattedError] } {
   return { errors: [{ message: error.message, extensions: extensionsOf(error, requestId) }] };
 }
 
-/** The error to show for whatever was thrown: itself if it is ours, else a masked one. */
+/** The error to show for whatever was thrown: itself if it is ours, UNAVAILABLE for an outage, else a masked one. */
 export function shownError(error: unknown): AppError {
   if (error instanceof AppError) return error;
-  return new AppError('INTERNAL', 'Something went wrong on our side.', { cause: error });
+  return outageOf(error) ?? new AppError('INTERNAL', 'Something went wrong on our side.', { cause: error });
 }
 
 /**

@@ -13,12 +13,17 @@ import type { RequestContext } from '../platform/graphql.js';
 import type { Logger } from '../platform/log.js';
 import { formatError, isTheCallers, thrownIn } from './errors.js';
 import { LIMITS, limitRule } from './limits.js';
+import { refuseVariables } from './variables.js';
 
-/** Logs what is masked, once, and gives every error the id of its request. */
-function reporting(log: Logger): ApolloServerPlugin<RequestContext> {
+/** Looks at the variables before the execution does, logs what is masked, once, and gives every error the id of its request. */
+function watching(log: Logger): ApolloServerPlugin<RequestContext> {
   return {
     requestDidStart: () =>
       Promise.resolve({
+        didResolveOperation: ({ schema, operation, request }) => {
+          if (operation) refuseVariables(schema, operation, request.variables ?? {});
+          return Promise.resolve();
+        },
         didEncounterErrors: ({ errors, contextValue }) => {
           for (const error of errors) {
             const thrown = thrownIn(error);
@@ -61,7 +66,7 @@ export function makeApollo(schema: GraphQLSchema, log: Logger): ApolloServer<Req
       error: (m: unknown) => log.error(m),
     },
     plugins: [
-      reporting(log),
+      watching(log),
       ApolloServerPluginCacheControlDisabled(),
       ApolloServerPluginInlineTraceDisabled(),
       ApolloServerPluginLandingPageDisabled(),

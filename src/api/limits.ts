@@ -17,6 +17,8 @@ import { AppError } from '../platform/errors.js';
 /** How much one request may ask for. What predicting 10,000 rows takes fits; what is asked in order to hurt does not. */
 export const LIMITS = {
   bodyBytes: 8 * 2 ** 20,
+  /** Of a request without a credential: signing in and introspection need a few thousand. */
+  strangersBodyBytes: 64 * 2 ** 10,
   /** Of a document; GraphiQL's introspection has about 500. */
   tokens: 4000,
   depth: 16,
@@ -28,6 +30,9 @@ export const LIMITS = {
   executionMs: 30_000,
   /** From the first byte to the last of the headers. */
   headersMs: 15_000,
+  /** Of a body that was refused: read so that its sender gets to see the answer. */
+  drainedBytes: 32 * 2 ** 20,
+  drainedMs: 2000,
   /** Without a byte in either direction. */
   idleMs: 120_000,
   socketsPerCredential: 20,
@@ -77,6 +82,7 @@ function rootType(context: ValidationContext, operation: OperationDefinitionNode
   return context.getSchema().getRootType(operation.operation);
 }
 
+/** Each fragment once, as execution collects them: followed at every spread, thirty fragments would take minutes. */
 function rootFields(context: ValidationContext, selections: SelectionSetNode, seen: Set<string>): FieldNode[] {
   return selections.selections.flatMap((selection) => {
     if (selection.kind === Kind.FIELD) return [selection];
@@ -84,7 +90,8 @@ function rootFields(context: ValidationContext, selections: SelectionSetNode, se
     const name = selection.name.value;
     const fragment = context.getFragment(name);
     if (!fragment || seen.has(name)) return [];
-    return rootFields(context, fragment.selectionSet, new Set([...seen, name]));
+    seen.add(name);
+    return rootFields(context, fragment.selectionSet, seen);
   });
 }
 

@@ -50,12 +50,11 @@ button { font: inherit; padding: .4rem 1rem; border: 0; border-radius: 6px; colo
 button:focus-visible, input:focus-visible, select:focus-visible { outline: 3px solid #f5b301; outline-offset: 1px; }
 #problem { color: #a4161a; min-height: 1.5em; margin: .8rem 0 0; }
 .small { font-size: .85rem; }
-#room { display: flex; flex-direction: column; height: 100vh; }
+#room { position: fixed; inset: 0; display: flex; flex-direction: column; overflow: hidden; }
 #room header { display: flex; gap: 1rem; align-items: center; padding: .4rem 1rem; background: #fff; border-bottom: 1px solid #d5dbe1; }
 #room select { font: inherit; padding: .2rem; }
 #who { margin-left: auto; font-size: .9rem; }
-#room { overflow: hidden; }
-#graphiql { flex: 1; min-height: 0; overflow: hidden; }
+#graphiql { position: relative; flex: 1; min-height: 0; overflow: hidden; }
 #graphiql .graphiql-container { height: 100%; width: 100%; }
 #graphiql > * { height: 100% !important; width: 100% !important; }
 `;

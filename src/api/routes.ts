@@ -3,7 +3,7 @@ import { AppError } from '../platform/errors.js';
 import type { RequestContext } from '../platform/graphql.js';
 import { readJson } from './body.js';
 import { answerGraphQL } from './graphql.js';
-import { isReady } from './health.js';
+import { unreadiness } from './health.js';
 import { LIMITS } from './limits.js';
 import { pageRoutes } from './page.js';
 import type { Asked, Route } from './route.js';
@@ -20,7 +20,9 @@ export function makeRoutes(apollo: ApolloServer<RequestContext>, schemaText: str
       cookies: true,
       timeoutMs: LIMITS.executionMs,
       answer: async ({ request, response, context }) => {
-        const body = request.method === 'POST' ? await readJson(request, LIMITS.bodyBytes) : undefined;
+        const isKnown = context.scope !== null || context.account !== null;
+        const limitBytes = isKnown ? LIMITS.bodyBytes : LIMITS.strangersBodyBytes;
+        const body = request.method === 'POST' ? await readJson(request, limitBytes) : undefined;
         if (body !== undefined && (typeof body !== 'object' || body === null || Array.isArray(body)))
           throw new AppError('MALFORMED_REQUEST', 'The body must be one JSON object; batches are off.');
         await answerGraphQL(apollo, { request, response, context, body });
@@ -35,9 +37,9 @@ export function makeRoutes(apollo: ApolloServer<RequestContext>, schemaText: str
       answerJson(response, 200, { status: 'live' });
       return Promise.resolve();
     }),
-    plain('/health/ready', 'says nothing but whether it can work', async ({ app, response }) => {
-      const ready = await isReady(app);
-      answerJson(response, ready ? 200 : 503, { status: ready ? 'ready' : 'not ready' });
+    plain('/health/ready', 'says nothing but whether it can work, or what is missing', async ({ app, response }) => {
+      const reason = await unreadiness(app);
+      answerJson(response, reason ? 503 : 200, reason ? { status: 'not ready', reason } : { status: 'ready' });
     }),
     uploadRoute,
     ...pageRoutes(),

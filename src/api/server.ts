@@ -6,7 +6,15 @@ import { AppError, notFound } from '../platform/errors.js';
 import type { RequestContext } from '../platform/graphql.js';
 import { newId } from '../platform/ids.js';
 import { withLogFields } from '../platform/log.js';
-import { authenticate, cookieName, isSameOrigin, makeContext, presentedToken, wantedTenant } from './context.js';
+import {
+  authenticate,
+  callerAddress,
+  cookieName,
+  isSameOrigin,
+  makeContext,
+  presentedToken,
+  wantedTenant,
+} from './context.js';
 import { errorBody, shownError } from './errors.js';
 import { makeApollo } from './graphql.js';
 import { LIMITS } from './limits.js';
@@ -110,7 +118,7 @@ class Edge {
     const context = makeContext(credential, {
       requestId,
       signal: gone.signal,
-      address: request.socket.remoteAddress ?? 'unknown',
+      address: callerAddress(request, app.config.trustedProxies),
       publicUrl,
       keepSession: (session) => response.setHeader('set-cookie', sessionCookie(publicUrl, session)),
     });
@@ -137,7 +145,8 @@ class Edge {
     { error, requestId }: { error: unknown; requestId: string },
   ): void {
     const shown = shownError(error);
-    if (shown.code === 'INTERNAL' && !response.destroyed) this.app.log.error({ err: error }, 'a request failed');
+    if ((shown !== error || shown.code === 'INTERNAL') && !response.destroyed)
+      this.app.log.error({ err: error }, 'a request failed');
     if (response.headersSent || response.destroyed) return void response.destroy();
     response.statusCode = shown.status;
     if (shown.status === 401) response.setHeader('www-authenticate', 'Bearer');
@@ -147,12 +156,31 @@ class Edge {
       ? 'application/graphql-response+json'
       : 'application/json';
     response.setHeader('content-type', `${type}; charset=utf-8`);
-    // What is left of the body is not read; the connection cannot be used again.
-    if (!request.complete) response.setHeader('connection', 'close');
-    response.end(JSON.stringify(errorBody(shown, requestId)), () => {
-      if (!request.complete) setTimeout(() => request.destroy(), 100).unref();
-    });
+    endEarly(request, response, JSON.stringify(errorBody(shown, requestId)));
   }
+}
+
+/**
+ * Answers while the body may still be coming. A connection closed under it would be reset, and many clients then see no answer: so
+ * the rest is read for a while, and thrown away. The connection is not used again.
+ */
+function endEarly(request: IncomingMessage, response: ServerResponse, text: string): void {
+  if (request.complete) return void response.end(text);
+  response.setHeader('connection', 'close');
+  response.setHeader('content-length', Buffer.byteLength(text));
+  response.write(text);
+  let left: number = LIMITS.drainedBytes;
+  const end = () => {
+    clearTimeout(timer);
+    request.pause();
+    response.end();
+  };
+  const timer = setTimeout(end, LIMITS.drainedMs);
+  response.once('close', () => clearTimeout(timer));
+  request
+    .on('data', (chunk: Buffer) => (left -= chunk.length) < 0 && end())
+    .once('end', end)
+    .once('error', end);
 }
 
 async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {

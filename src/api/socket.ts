@@ -2,12 +2,14 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import {
   type ExecutionArgs,
+  type ExecutionResult,
   getOperationAST,
   GraphQLError,
   type GraphQLFormattedError,
   type GraphQLSchema,
   parse,
   specifiedRules,
+  subscribe,
   validate,
 } from 'graphql';
 import { useServer } from 'graphql-ws/use/ws';
@@ -15,9 +17,19 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import type { App } from '../app.js';
 import type { Credential } from '../domain/tenants/credential.service.js';
 import { newId } from '../platform/ids.js';
-import { authenticate, isSameOrigin, makeContext, presentedToken, type Presented, wantedTenant } from './context.js';
-import { formatError, shownError } from './errors.js';
+import { outageOf } from '../platform/outage.js';
+import {
+  authenticate,
+  callerAddress,
+  isSameOrigin,
+  makeContext,
+  presentedToken,
+  type Presented,
+  wantedTenant,
+} from './context.js';
+import { formatError, shownError, thrownIn } from './errors.js';
 import { LIMITS, limitRule } from './limits.js';
+import { refuseVariables } from './variables.js';
 
 export interface SocketOptions {
   readonly app: App;
@@ -48,6 +60,7 @@ export function attachSockets(server: Server, options: SocketOptions): { close()
     {
       schema,
       connectionInitWaitTimeout: 10_000,
+      subscribe: async (args) => changesOnly(await subscribe(args)),
       onConnect: async ({ connectionParams, extra }) => {
         const { request, socket } = extra;
         try {
@@ -71,7 +84,7 @@ export function attachSockets(server: Server, options: SocketOptions): { close()
         const contextValue = makeContext(connection.credential, {
           requestId: newId('request'),
           signal: ended.signal,
-          address: extra.request.socket.remoteAddress ?? 'unknown',
+          address: callerAddress(extra.request, app.config.trustedProxies),
           publicUrl: options.publicUrl(),
           keepSession: () => undefined,
         });
@@ -94,6 +107,28 @@ export function attachSockets(server: Server, options: SocketOptions): { close()
       clearTimeout(force);
     },
   };
+}
+
+/** Leaves out what says the same as the message before it. No generator: one that waits for its source could not be ended. */
+function changesOnly(
+  results: AsyncGenerator<ExecutionResult, void, void> | ExecutionResult,
+): AsyncIterableIterator<ExecutionResult> | ExecutionResult {
+  if (!(Symbol.asyncIterator in results)) return results;
+  let told = '';
+  const changes: AsyncIterableIterator<ExecutionResult> = {
+    [Symbol.asyncIterator]: () => changes,
+    next: async () => {
+      for (;;) {
+        const result = await results.next();
+        const telling = JSON.stringify(result);
+        if (!result.done && telling === told) continue;
+        told = telling;
+        return result as IteratorResult<ExecutionResult>;
+      }
+    },
+    return: () => results.return() as Promise<IteratorResult<ExecutionResult>>,
+  };
+  return changes;
 }
 
 interface Asking {
@@ -123,6 +158,7 @@ function prepare(
     const operation = getOperationAST(document, payload.operationName);
     if (operation?.operation !== 'subscription')
       return [new GraphQLError('Only subscriptions come here; send everything else by POST.')];
+    refuseVariables(schema, operation, payload.variables ?? {});
     return { schema, document, operationName: payload.operationName, variableValues: payload.variables };
   } catch (error) {
     if (error instanceof GraphQLError) return [error];
@@ -135,7 +171,7 @@ function shown(app: App, error: GraphQLError): GraphQLFormattedError {
     { ...error.toJSON(), extensions: { code: 'GRAPHQL_VALIDATION_FAILED', ...error.extensions } },
     error,
   );
-  if (formatted.extensions?.code === 'INTERNAL')
+  if (formatted.extensions?.code === 'INTERNAL' || outageOf(thrownIn(error)))
     app.log.error({ err: error.originalError ?? error }, 'a subscription failed');
   return formatted;
 }

@@ -1,4 +1,5 @@
 import { pathToFileURL } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
 import canonicalize from 'canonicalize';
 import pg from 'pg';
 import { ConfigError, loadConfig } from '../config.js';
@@ -20,10 +21,16 @@ interface Entry {
   kind: string;
   subject_id: string | null;
   content: string;
+  agreement_id: string | null;
+  endpoint_id: string | null;
+  model_version_id: string | null;
+  row_count: number | null;
+  refusal_code: string | null;
 }
 
 const BATCH = 5000;
-const COLUMNS = 'log_index, leaf_hash, salt, tenant_id, counterparty_tenant_id, at, kind, subject_id, content';
+const COLUMNS = `log_index, leaf_hash, salt, tenant_id, counterparty_tenant_id, at, kind, subject_id, content,
+  agreement_id, endpoint_id, model_version_id, row_count, refusal_code`;
 
 /**
  * Reads the whole log as the ledger's role, in one snapshot, and checks of every entry that no index is missing, that its hash is
@@ -59,18 +66,37 @@ export async function verifyAuditLog(ledgerUrl: string): Promise<Verdict> {
 function faultOf(entry: Entry, expected: number): string | null {
   if (entry.log_index !== expected) return 'the entry is missing';
   if (!leafHash(entry.salt, entry.content).equals(entry.leaf_hash)) return 'the hash is not that of salt and content';
-  let said: { at?: unknown; kind?: unknown; tenantId?: unknown; subjectId?: unknown };
+  let said: Said;
   try {
-    said = JSON.parse(entry.content) as typeof said;
+    said = JSON.parse(entry.content) as Said;
   } catch {
     return 'the content is not JSON';
   }
   if (canonicalize(said) !== entry.content) return 'the content is not canonical';
   if (said.tenantId !== entry.tenant_id) return 'the tenant is not the one in the content';
+  if (said.counterpartyTenantId !== entry.counterparty_tenant_id)
+    return 'the other party is not the one in the content';
   if (said.kind !== entry.kind) return 'the kind is not the one in the content';
   if (said.subjectId !== entry.subject_id) return 'the subject is not the one in the content';
   if (said.at !== entry.at.toISOString()) return 'the time is not the one in the content';
-  return null;
+  return isUsageAsSaid(said, entry) ? null : 'the usage is not that in the content';
+}
+
+interface Said {
+  readonly at?: unknown;
+  readonly kind?: unknown;
+  readonly tenantId?: unknown;
+  readonly counterpartyTenantId?: unknown;
+  readonly subjectId?: unknown;
+  readonly detail?: Readonly<Record<string, unknown>>;
+}
+
+/** Usage is counted from these columns, which only a prediction has. */
+function isUsageAsSaid({ kind, detail }: Said, entry: Entry): boolean {
+  const columns = [entry.agreement_id, entry.endpoint_id, entry.model_version_id, entry.row_count, entry.refusal_code];
+  if (kind !== 'prediction.answered' && kind !== 'prediction.refused') return columns.every((value) => value === null);
+  const { agreementId, endpointId, modelVersionId, rowCount, code = null } = detail ?? {};
+  return isDeepStrictEqual(columns, [agreementId, endpointId, modelVersionId, rowCount, code]);
 }
 
 /** `npm run audit:verify`: prints size and root, exit code 0; or the first bad index, exit code 1. */

@@ -151,12 +151,14 @@ export interface TrainedVersion {
   id: string;
   number: number;
   elapsedMs: number;
+  rounds: number;
+  bestRound: number;
   parity: { rows: number; edgeRows: number; maxDifference: number };
   test: { accuracy: Estimate; balancedAccuracy: Estimate; f1: Estimate; auc: Estimate; logLoss: Estimate };
 }
 
 const TRAINING = `id job { state errorMessage progress { round rounds } } model { id } modelVersion {
-  id number elapsedMs parity { rows edgeRows maxDifference }
+  id number elapsedMs rounds bestRound parity { rows edgeRows maxDifference }
   test { ... on BinaryMetrics { accuracy { value low high } balancedAccuracy { value low high } f1 { value low high } auc { value low high } logLoss { value low high } } } }`;
 
 export async function train(
@@ -197,7 +199,9 @@ export async function train(
       if (state === 'SUCCEEDED') {
         done[name] = training;
         print.progressDone();
-        print.say(`${name}: ${progress?.rounds ?? 1} rounds, ${Object.keys(done).length} of ${started.size} finished`);
+        const { rounds, bestRound } = training.modelVersion!;
+        const count = Object.keys(done).length;
+        print.say(`${count} of ${started.size} finished: ${name}, ${rounds} rounds, round ${bestRound} kept.`);
       }
       told.push(`${name} ${progress?.round ? `${progress.round}/${progress.rounds}` : state.toLowerCase()}`);
     }

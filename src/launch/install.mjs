@@ -1,10 +1,13 @@
 // @ts-check
-import { existsSync } from 'node:fs';
+import { existsSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { waitForLock } from './lock.mjs';
 import { readIfThere } from './home.mjs';
 import { run } from './process.mjs';
-import { diskFull, explain, Stop } from './stop.mjs';
+import { explain, Stop } from './stop.mjs';
+
+/** What node_modules takes when it is new, measured, and some room for npm to work in. */
+const NEEDED_MB = 700;
 
 /**
  * Installs exactly what package-lock.json names, unless that is what is there.
@@ -52,6 +55,9 @@ function readPackages(file) {
  * @param {(text: string) => void} say
  */
 async function install(root, say) {
+  const { bavail, bsize } = statfsSync(root);
+  const isFirst = !existsSync(join(root, 'node_modules', '.package-lock.json')); // else npm frees as much before
+  if (isFirst && bavail * bsize < NEEDED_MB * 2 ** 20) throw installDiskFull(root);
   const total = topLevelCount(root);
   const started = Date.now();
   say(`Installing ${total} packages (once; a minute or two) …`);
@@ -114,12 +120,19 @@ function countInstalled(root) {
 /** @param {string} path */
 const isTopLevel = (path) => path.split('node_modules/').length === 2;
 
+/** @param {string} root */
+const installDiskFull = (root) =>
+  new Stop(
+    `There is not enough free space on the disk that holds ${root} to install the packages.`,
+    `Free at least ${NEEDED_MB} MB, or clone to another disk.`,
+  );
+
 /**
  * @param {string} root
  * @param {string} output
  */
 function installFailed(root, output) {
-  if (/ENOSPC/.test(output)) return diskFull(root);
+  if (/ENOSPC/.test(output)) return installDiskFull(root);
   if (/EROFS|EACCES|EPERM/.test(output)) {
     return new Stop(
       `Packages cannot be installed: ${root} cannot be written by this user.`,

@@ -86,6 +86,13 @@ function banner({ url, operator, operatorShown }, home, say) {
       `    password  ${operator.password}`,
     );
   }
+  if (!process.env['CONCORDAT_MASTER_KEY']) {
+    lines.push(
+      '',
+      `  Warning: the master key lies in ${join(home, 'master.key')}, beside the data that it protects.`,
+      '  Good for trying things out; set CONCORDAT_MASTER_KEY for anything else, and keep a copy of it.',
+    );
+  }
   lines.push('', '  npm run demo shows the whole path on real data. Ctrl-C stops everything.', '');
   say(lines.join('\n'));
   if (operator) operatorShown();

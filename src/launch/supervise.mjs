@@ -32,7 +32,7 @@ const MAX_CRASHES_BEFORE_READY = 5;
  * @param {string} options.home opened before
  * @param {{ port: number, host: string }} options.address checked before
  * @param {(text: string) => void} options.say
- * @param {{ migrate: string, api: string, workers: string }} [options.scripts] relative to root
+ * @param {{ config: string, migrate: string, api: string, workers: string }} [options.scripts] relative to root
  * @param {AbortSignal} options.signal ends a start that is under way
  * @returns {Promise<Running>}
  */
@@ -51,6 +51,7 @@ export async function startConcordat({ root, home, address, say, scripts = SCRIP
   const settled = new AbortController();
 
   try {
+    await checkVariables({ root, home, script: scripts.config, signal });
     const databaseUrl = process.env['DATABASE_URL'] || (await embedded({ home, say, stops, fail, signal }));
     const env = {
       ...process.env,
@@ -80,7 +81,7 @@ export async function startConcordat({ root, home, address, say, scripts = SCRIP
                 `All of them are in ${log.path}.`,
               ),
             );
-          } else if (isReady) say(`The ${name} ended unexpectedly and is started again (see ${log.path}).`);
+          } else if (isReady) say(`The ${name} ended unexpectedly; starting again (see ${log.path}).`);
         },
       });
     });
@@ -108,7 +109,12 @@ export async function startConcordat({ root, home, address, say, scripts = SCRIP
   }
 }
 
-const SCRIPTS = { migrate: 'dist/src/migrate.js', api: 'dist/src/main.js', workers: 'dist/workers/main.js' };
+const SCRIPTS = {
+  config: 'dist/src/cli/config-check.js',
+  migrate: 'dist/src/migrate.js',
+  api: 'dist/src/main.js',
+  workers: 'dist/workers/main.js',
+};
 
 /**
  * Keeps the embedded PostgreSQL running; after a kill -9 it recovers on the same data while API and workers wait for it.
@@ -148,6 +154,18 @@ async function embedded({ home, say, stops, fail, signal }) {
   });
   signal.throwIfAborted();
   return server.url;
+}
+
+/**
+ * Before PostgreSQL takes its seconds: a wrong variable would end the API anyway.
+ * @param {{ root: string, home: string, script: string, signal: AbortSignal }} options
+ */
+async function checkVariables({ root, home, script, signal }) {
+  const DATABASE_URL = process.env['DATABASE_URL'] || 'postgres://embedded';
+  const env = { ...process.env, CONCORDAT_HOME: home, DATABASE_URL };
+  const { status, stderr } = await run(process.execPath, [join(root, script)], { cwd: root, env });
+  signal.throwIfAborted();
+  if (status !== 0) throw new Stop(stderr.trim(), '', EX_CONFIG);
 }
 
 /**

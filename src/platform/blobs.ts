@@ -90,12 +90,13 @@ export class BlobStore {
       const files = await readdir(join(this.#root, tenantId));
       const known = await inTenant(db, { tenantId }, async (tx) => {
         await tx.query(
-          `update blob set wrapped_key = null, deleted_at = $1 where kind = 'upload' and wrapped_key is not null and created_at < $2`,
-          [now, new Date(now.getTime() - UPLOAD_AGE_MS)],
+          `update blob set wrapped_key = null, deleted_at = $1
+           where tenant_id = $3 and kind = 'upload' and wrapped_key is not null and created_at < $2`,
+          [now, new Date(now.getTime() - UPLOAD_AGE_MS), tenantId],
         );
         return tx.query<{ id: string; live: boolean }[]>(
-          `select id, wrapped_key is not null as live from blob where id = any($1)`,
-          [files],
+          `select id, wrapped_key is not null as live from blob where tenant_id = $1 and id = any($2)`,
+          [tenantId, files],
         );
       });
       const live = new Map(known.map((row) => [row.id, row.live]));

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import pg from 'pg';
-import { DataSource, type EntityManager, type MixedList } from 'typeorm';
+import { DataSource, type EntityManager, type MixedList, QueryFailedError } from 'typeorm';
+import { AppError } from './errors.js';
 import type { Scope } from './scope.js';
 import { PLATFORM } from './scope.js';
 
@@ -29,8 +30,14 @@ export interface Db {
 }
 
 declare const tenantTx: unique symbol;
-/** An open transaction with a tenant: only `inTenant` and `inPlatform` can make one. */
-export type Tx = EntityManager & { readonly [tenantTx]: true };
+/**
+ * An open transaction with a tenant: only `inTenant` and `inPlatform` can make one. Every statement names the tenant itself
+ * (`own(tx)`, `tenant_id = $n`); row-level security asks again.
+ */
+export type Tx = EntityManager & { readonly [tenantTx]: true; readonly tenantId: string };
+
+/** The condition that a row is the tenant's own. */
+export const own = (tx: Tx): { tenantId: string } => ({ tenantId: tx.tenantId });
 
 /** One short transaction on behalf of `scope`; row-level security sees the tenant. Never waits for anything but the database. */
 export function inTenant<T>(
@@ -38,11 +45,31 @@ export function inTenant<T>(
   scope: Pick<Scope, 'tenantId'>,
   work: (tx: Tx) => Promise<T>,
 ): Promise<T> {
-  return db.app.transaction(async (manager) => {
-    // SET LOCAL takes no parameters; set_config does. Transaction-local, so that no pooled connection keeps a tenant.
-    await manager.query(`select set_config('app.tenant_id', $1, true)`, [scope.tenantId]);
-    return work(manager as Tx);
-  });
+  return db.app
+    .transaction(async (manager) => work(await become(manager, scope.tenantId)))
+    .catch((error: unknown) => {
+      throw isUnstorable(error) ? new AppError('INVALID_INPUT', 'A text must not hold the character U+0000.') : error;
+    });
+}
+
+/**
+ * Goes on as a transaction of the tenant: the person or session was the platform's business, the rest and the record of it are the
+ * tenant's.
+ */
+export async function continueIn(tx: Tx, tenantId: string): Promise<void> {
+  await become(tx, tenantId);
+}
+
+/** Tells both locks the tenant: `tx.tenantId` is what our statements name, `app.tenant_id` what row-level security compares. */
+async function become(manager: EntityManager, tenantId: string): Promise<Tx> {
+  // SET LOCAL takes no parameters; set_config does. Transaction-local, so that no pooled connection keeps a tenant.
+  await manager.query(`select set_config('app.tenant_id', $1, true)`, [tenantId]);
+  return Object.assign(manager, { tenantId }) as Tx;
+}
+
+/** SQLSTATE 22021: the one character of Unicode that PostgreSQL's text cannot hold. It comes from the caller, in any text or id. */
+function isUnstorable(error: unknown): boolean {
+  return error instanceof QueryFailedError && (error.driverError as { code?: string }).code === '22021';
 }
 
 /** A transaction on the platform's own rows: accounts, the list of tenants, audit entries of no tenant. Sees no tenant's rows. */

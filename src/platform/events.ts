@@ -5,9 +5,14 @@ export interface Events {
   /**
    * Yields at once (so that a subscriber begins with the present state), then whenever the channel is notified with this payload,
    * and after a lost connection. Says only that there is news: read the state again. News that come while one is being read
-   * become one. Ends with `return()` or the signal.
+   * become one. Ends with `last()`, `return()` or the signal.
    */
-  subscribe(channel: string, payload: string, signal?: AbortSignal): AsyncIterableIterator<true>;
+  subscribe(channel: string, payload: string, signal?: AbortSignal): AsyncIterableIterator<News>;
+}
+
+export interface News {
+  /** Ends the subscription after this: nothing more can happen. */
+  last(): void;
 }
 
 /** The payload of `concordat_job`, which every change of a job's row notifies. */
@@ -48,25 +53,25 @@ export function makeEvents(listener: Listener): Events {
 }
 
 /** An iterator that yields once now and once for every time it was woken since it was last asked. */
-function pulse(onEnd: Wake): { iterator: AsyncIterableIterator<true>; wake: Wake; end: Wake } {
+function pulse(onEnd: Wake): { iterator: AsyncIterableIterator<News>; wake: Wake; end: Wake } {
   let news = true;
   let ended = false;
-  let waiting: ((result: IteratorResult<true>) => void) | null = null;
-  const done: IteratorResult<true> = { done: true, value: undefined };
+  let waiting: ((result: IteratorResult<News>) => void) | null = null;
+  const done: IteratorResult<News> = { done: true, value: undefined };
   const settle = () => {
     if (!waiting || (!news && !ended)) return;
     const resolve = waiting;
     waiting = null;
     if (ended) return resolve(done);
     news = false;
-    resolve({ done: false, value: true });
+    resolve({ done: false, value: { last: end } });
   };
   const end = () => {
     if (!ended) onEnd();
     ended = true;
     settle();
   };
-  const iterator: AsyncIterableIterator<true> = {
+  const iterator: AsyncIterableIterator<News> = {
     [Symbol.asyncIterator]: () => iterator,
     next: () =>
       new Promise((resolve) => {

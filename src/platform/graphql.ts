@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { Kind, GraphQLError, GraphQLScalarType, type ValueNode } from 'graphql';
+import { GraphQLDateTime } from 'graphql-scalars';
 import {
   ArgsType,
   type ClassType,
@@ -214,6 +215,14 @@ export const Columns = new GraphQLScalarType<Record<string, unknown[]>, unknown>
   serialize: (value) => value,
   parseValue: columnsOf,
   parseLiteral: (node) => columnsOf(literal(node)),
+});
+
+/** A moment, to the millisecond, always in UTC. */
+export const DateTime = new GraphQLScalarType({
+  ...GraphQLDateTime.toConfig(),
+  description: 'A moment in UTC, ISO 8601 (RFC 3339): 2026-03-01T12:30:00.000Z.',
+  specifiedByURL: 'https://scalars.graphql.org/andimarek/date-time',
+  serialize: (value) => (value as Date).toISOString(),
 });
 
 /** A whole number beyond GraphQL's 32-bit Int, exact up to 2^53 - 1. */

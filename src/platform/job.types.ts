@@ -1,5 +1,5 @@
-import { Field, Float, GraphQLISODateTime, ID, Int, ObjectType, registerEnumType } from 'type-graphql';
-import { Node } from './graphql.js';
+import { Field, Float, ID, Int, ObjectType, registerEnumType } from 'type-graphql';
+import { Node, DateTime } from './graphql.js';
 import type { JobState } from './jobs.js';
 
 export const JobStateEnum = {
@@ -76,13 +76,13 @@ export class Job extends Node {
   @Field(() => String, { nullable: true, description: 'Why it failed, for a person.' })
   errorMessage: string | null;
 
-  @Field(() => GraphQLISODateTime, { description: 'When it was asked for.' })
+  @Field(() => DateTime, { description: 'When it was asked for.' })
   createdAt: Date;
 
-  @Field(() => GraphQLISODateTime, { nullable: true, description: 'When a worker first took it.' })
+  @Field(() => DateTime, { nullable: true, description: 'When a worker first took it.' })
   startedAt: Date | null;
 
-  @Field(() => GraphQLISODateTime, { nullable: true, description: 'When it ended.' })
+  @Field(() => DateTime, { nullable: true, description: 'When it ended.' })
   finishedAt: Date | null;
 
   @Field(() => ID, { description: 'What it works on: a dataset version, a split, a training.' })

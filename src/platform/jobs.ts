@@ -16,6 +16,11 @@ export const JOBS = {
 
 export const JOB_STATES = ['QUEUED', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED'] as const;
 
+/** Whether nothing more happens to the job, unless somebody retries it. */
+export function isFinal(state: JobState): boolean {
+  return state !== 'QUEUED' && state !== 'RUNNING';
+}
+
 export type JobName = keyof typeof JOBS;
 export type JobState = (typeof JOB_STATES)[number];
 export type QueueName = (typeof JOBS)[JobName]['queue'];

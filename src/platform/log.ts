@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { pino, type Logger } from 'pino';
+import { type DestinationStream, pino, type Logger } from 'pino';
 
 /** Fields that every line logged within a request or job carries. AsyncLocalStorage serves the log and nothing else. */
 export interface LogFields {
@@ -15,11 +15,16 @@ export function withLogFields<T>(add: LogFields, run: () => T): T {
 }
 
 /** One JSON object a line on stderr. Secrets have no business in a log line; the known places are redacted all the same. */
-export function makeLog(level: string, name: string): Logger {
+export function makeLog(
+  level: string,
+  name: string,
+  stream: DestinationStream = pino.destination({ dest: 2, sync: true }),
+): Logger {
   return pino(
     {
       level,
       name,
+      serializers: { err: describeError },
       mixin: () => ({ ...fields.getStore() }),
       redact: [
         'password',
@@ -34,8 +39,34 @@ export function makeLog(level: string, name: string): Logger {
         'headers.cookie',
       ],
     },
-    pino.destination({ dest: 2, sync: true }),
+    stream,
   );
+}
+
+interface LoggedError {
+  readonly type: string;
+  readonly message: string | undefined;
+  readonly code: string | undefined;
+  readonly stack: string;
+  readonly cause: LoggedError | undefined;
+}
+
+/**
+ * Of an error its kind, message, code and frames, and nothing else: a database error also carries the values of the query and the
+ * row at fault, which are the tenant's. Of a value that has the wrong form (SQLSTATE class 22) the message quotes it.
+ */
+function describeError(error: unknown): LoggedError | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { code, cause } = error as { code?: unknown; cause?: unknown };
+  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
+  const known = typeof code === 'string' ? code : undefined;
+  return {
+    type: error.name,
+    message: known && /^22\w{3}$/.test(known) ? undefined : error.message,
+    code: known,
+    stack: frames.join('\n'),
+    cause: describeError(cause),
+  };
 }
 
 export type { Logger };

@@ -37,8 +37,17 @@ export async function migrateQueues(databaseUrl: string): Promise<void> {
       revoke all on all functions in schema ${SCHEMA} from public;
       grant usage, create on schema ${SCHEMA} to concordat_relay;
       grant select, insert, update, delete on all tables in schema ${SCHEMA} to concordat_relay;
-      grant usage, select, update on all sequences in schema ${SCHEMA} to concordat_relay;
       grant execute on all functions in schema ${SCHEMA} to concordat_relay;
+      -- Not of all sequences: those of the queues belong to the relay's role already, and are not ours to grant.
+      do $$
+      declare own regclass;
+      begin
+        for own in select oid from pg_class
+          where relkind = 'S' and relnamespace = '${SCHEMA}'::regnamespace and relowner = current_user::regrole
+        loop
+          execute format('grant usage, select, update on sequence %s to concordat_relay', own);
+        end loop;
+      end $$;
     `);
   } finally {
     await owner.end();

@@ -86,6 +86,35 @@ describe('requests that are refused', () => {
     expect([sent.status, codeOf(sent.text)]).toEqual([413, 'BODY_TOO_LARGE']);
   });
 
+  it('a body that is too large, so that one who reads only after the last byte hears so', async () => {
+    const socket = connect(Number(new URL(api.url).port), '127.0.0.1').pause();
+    const failed: Error[] = [];
+    socket.on('error', (error) => failed.push(error));
+    const head = 'Host: x\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n';
+    socket.write(`POST /graphql HTTP/1.1\r\n${head}\r\n`);
+    for (let i = 0; i < 10; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      socket.write(Buffer.alloc(100_000, 0x20));
+    }
+    let text = '';
+    for await (const chunk of socket) text += String(chunk);
+    expect(failed).toEqual([]);
+    expect(text).toMatch(/^HTTP\/1.1 413 [\s\S]*BODY_TOO_LARGE/);
+  });
+
+  it('a body without end, which is not read for ever', async () => {
+    const socket = connect(Number(new URL(api.url).port), '127.0.0.1');
+    const closed = new Promise((resolve) => socket.on('error', () => undefined).on('close', resolve));
+    socket
+      .resume()
+      .write(
+        'POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 900000000\r\n\r\n',
+      );
+    const more = setInterval(() => socket.write('x'), 20);
+    await closed;
+    clearInterval(more);
+  });
+
   it('two lengths, or a length and chunks: what proxies disagree about', async () => {
     for (const framing of [
       'Content-Length: 5\r\nContent-Length: 50',

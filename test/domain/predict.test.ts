@@ -224,6 +224,17 @@ describe('predict', () => {
     await end(id);
   });
 
+  it('takes a step of an agreement to count from its answer on, however late its news', async () => {
+    const id = await agree();
+    for (let round = 0; round < 10; round++) {
+      await provider.owner.mutate('suspendAgreement', { agreementId: id }, 'agreement { state }');
+      expect(await refusal()).toBe('AGREEMENT_NOT_IN_FORCE');
+      await provider.owner.mutate('resumeAgreement', { agreementId: id }, 'agreement { state }');
+      await predict();
+    }
+    await end(id);
+  });
+
   it('lets an agreement expire by the clock', async () => {
     const id = await agree();
     api.clock.forward(2 * 86_400_000);
@@ -337,7 +348,10 @@ describe('an endpoint', () => {
 /** The entry as the tenant may read it. */
 async function contentOf(tenantId: string, logIndex: number): Promise<string | undefined> {
   const rows = await inTenant(api.app.db, { tenantId }, (tx) =>
-    tx.query<{ content: string }[]>(`select content from audit_entry where log_index = $1`, [logIndex]),
+    tx.query<{ content: string }[]>(
+      `select content from audit_entry where $1 in (tenant_id, counterparty_tenant_id) and log_index = $2`,
+      [tenantId, logIndex],
+    ),
   );
   return rows[0]?.content;
 }

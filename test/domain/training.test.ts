@@ -77,17 +77,19 @@ describe('a training through the API', () => {
     });
     const training = await start({ algorithm: { gradientBoosting: { nEstimators: 400, earlyStoppingRounds: 0 } } });
     const seen: string[] = [];
+    const messages: string[] = [];
     const news = socket.iterate<{ trainingProgress: { job: { state: string; progress: { phase: string } | null } } }>({
       query: `subscription ($id: ID!) { trainingProgress(id: $id) { job { state progress { phase fraction round rounds metric { name validation } } } } }`,
       variables: { id: training.id },
     });
     for await (const { data: told, errors } of news) {
       expect(errors).toBeUndefined();
+      messages.push(JSON.stringify(told));
       const { state, progress } = told!.trainingProgress.job;
       seen.push(progress ? `${state} ${progress.phase}` : state);
-      if (state === 'SUCCEEDED' || state === 'FAILED') break;
     }
     await socket.dispose();
+    expect(messages).toEqual([...new Set(messages)]);
     expect(seen[0]).toBe('QUEUED');
     expect(seen).toContain('RUNNING training');
     expect(seen.at(-1)).toMatch(/^SUCCEEDED/);

@@ -89,6 +89,13 @@ describe('a start that cannot go on says why and what to do:', () => {
     }
   });
 
+  it('a variable is wrong, before there is a database', async () => {
+    const { code, said } = await refusal({ FIXTURE: 'bad-variables' });
+    expect(said).toBe('The configuration is not usable: LOG_LEVEL.');
+    expect(code).toBe(78);
+    expect(existsSync(join(home, 'pg'))).toBe(false);
+  });
+
   it('the configuration is refused by the migration', async () => {
     const { code, said } = await refusal({ FIXTURE: 'bad-configuration' });
     expect(said).toBe('The configuration is not usable: everything.');

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { runChild } from '../../src/platform/child.js';
+import { isAlive } from '../support/process.js';
 import type { Task } from './child-program.js';
 
 const program = new URL('./child-program.js', import.meta.url);
@@ -15,14 +16,6 @@ const run = <Result>(input: Task, more: Partial<Parameters<typeof runChild<Resul
     ...more,
   });
 
-const isAlive = (pid: number) => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-};
 const until = async (what: () => boolean, timeoutMs = 5000) => {
   for (const start = Date.now(); !what(); await new Promise((resolve) => setTimeout(resolve, 20)))
     if (Date.now() - start > timeoutMs) throw new Error('It did not happen.');

@@ -11,6 +11,7 @@ import type { Clock } from '../../src/platform/clock.js';
 import type { Role } from '../../src/platform/permissions.js';
 import { type Client, makeClient } from './client.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
+import { watchStatements } from './statements.js';
 
 export const PASSWORD = 'correct horse battery';
 
@@ -41,6 +42,8 @@ export interface TestApi {
   readonly app: App;
   readonly database: TestDatabase;
   readonly clock: TestClock;
+  /** Statements on tenants' tables that did not name their tenant: none, when it is closed. */
+  readonly forgotten: string[];
   readonly url: string;
   /** Nobody. */
   readonly client: Client;
@@ -49,6 +52,12 @@ export interface TestApi {
   tenant(name?: string): Promise<TestTenant>;
   close(): Promise<void>;
 }
+
+/** What this test file opened. Registered here, at import: a hook that is added while another one runs is never called. */
+const opened: (() => Promise<void>)[] = [];
+afterAll(async () => {
+  for (const close of opened) await close();
+});
 
 /**
  * A real server over a database of its own, as role concordat_app. Closed after the test file, and then nothing of it may be
@@ -67,6 +76,7 @@ export async function startTestApi(settings: Partial<Config> = {}): Promise<Test
   const clock = new TestClock();
   const config = { ...loadConfig(env), port: 0, ...settings };
   const app = await openApp(config, 'test', clock);
+  const forgotten = await watchStatements(app.db.app);
   const api = await startApi(app);
   const client = makeClient(api.url);
   const credentials = (await ensureOperator(app.db, 'operator@example.com'))!;
@@ -80,14 +90,16 @@ export async function startTestApi(settings: Partial<Config> = {}): Promise<Test
     const left = await connectionsLeft(database);
     await database.drop();
     rmSync(home, { recursive: true, force: true });
+    expect(forgotten, 'statements that do not name their tenant').toEqual([]);
     expect(left, 'connections to the database that nobody closed').toEqual([]);
   };
-  afterAll(close);
+  opened.push(close);
   let count = 0;
   return {
     app,
     database,
     clock,
+    forgotten,
     url: api.url,
     client,
     operator,

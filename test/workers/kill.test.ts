@@ -4,10 +4,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { inTenant } from '../../src/platform/db.js';
 import { newId } from '../../src/platform/ids.js';
 import { makeScope, type Scope } from '../../src/platform/scope.js';
+import { isAlive } from '../support/process.js';
 import { type Data, makeData, random } from './data.js';
 import {
   childrenOf,
-  isAlive,
   isOver,
   kill,
   makeTenant,

@@ -115,12 +115,3 @@ export function childrenOf(pid: number): number[] {
     })
     .map(Number);
 }
-
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runChild } from '../../src/platform/child.js';
 import { inTenant } from '../../src/platform/db.js';
+import type { JobProgress } from '../../src/platform/jobs.js';
 import { newId } from '../../src/platform/ids.js';
 import { makeScope, type Scope } from '../../src/platform/scope.js';
 import type { NewTraining } from '../../src/domain/training/training.service.js';
@@ -61,6 +63,23 @@ afterAll(async () => {
 });
 
 describe('a training', () => {
+  it('keeps the figures of its last round when it is past it', async () => {
+    const { training } = await over();
+    const plan = await platform.app.trainings.plan(scope, training.id);
+    const onnx = await inTenant(platform.app.db, tenant, (tx) => platform.app.blobs.prepare(tx, tenant));
+    const told: JobProgress[] = [];
+    await runChild<unknown, JobProgress>({
+      program: new URL('../../workers/train-child.js', import.meta.url),
+      input: { data: plan.data, spec: plan.spec, onnx },
+      memoryLimitMb: 2048,
+      signal: new AbortController().signal,
+      onProgress: (progress) => void told.push(progress),
+    });
+    const [before, last] = told.slice(-2);
+    expect(before).toMatchObject({ phase: 'training', rounds: 20, metric: { name: 'logLoss' } });
+    expect(last).toEqual({ ...before, phase: 'sealing', fraction: 1 });
+  });
+
   it('ends in a numbered version with its lineage, figures and proof', async () => {
     const { training, job, version } = await over();
     expect(job).toMatchObject({ state: 'SUCCEEDED', attempt: 1, errorCode: null });

@@ -1,9 +1,19 @@
 import type { Pool } from 'pg';
-import { QueryFailedError } from 'typeorm';
-import type { Tx } from '../../platform/db.js';
+import { type FindOptionsWhere, In, LessThan, QueryFailedError } from 'typeorm';
+import { own, type Tx } from '../../platform/db.js';
 import { notFound } from '../../platform/errors.js';
 import { AgreementRow, AgreementSignatureRow, TenantSigningKeyRow } from './agreement.entity.js';
-import { EXPIRABLE } from './step.js';
+import { EXPIRABLE, type Party } from './step.js';
+
+/** Agreements are the bridge: the tenant is the one party or the other, or the one that is asked for. */
+function asParty(
+  tx: Tx,
+  where: FindOptionsWhere<AgreementRow>,
+  party?: Party | null,
+): FindOptionsWhere<AgreementRow>[] {
+  const parts = { PROVIDER: { providerTenantId: tx.tenantId }, CONSUMER: { consumerTenantId: tx.tenantId } };
+  return (party ? [parts[party]] : Object.values(parts)).map((part) => ({ ...where, ...part }));
+}
 
 /** Throws NOT_FOUND for a consumer that does not exist: the foreign key knows, no one else may look. */
 export async function insertAgreement(tx: Tx, row: AgreementRow): Promise<void> {
@@ -17,31 +27,26 @@ export async function insertAgreement(tx: Tx, row: AgreementRow): Promise<void> 
 }
 
 export function findAgreement(tx: Tx, id: string): Promise<AgreementRow | null> {
-  return tx.findOneBy(AgreementRow, { id });
+  return tx.findOneBy(AgreementRow, asParty(tx, { id }));
 }
 
 /** Locks the row until the commit, so that steps follow one another. */
 export function findAgreementForUpdate(tx: Tx, id: string): Promise<AgreementRow | null> {
-  return tx.findOne(AgreementRow, { where: { id }, lock: { mode: 'pessimistic_write' } });
+  return tx.findOne(AgreementRow, { where: asParty(tx, { id }), lock: { mode: 'pessimistic_write' } });
 }
 
 export interface AgreementFilter {
   readonly endpointId?: string | null;
-  readonly party?: 'PROVIDER' | 'CONSUMER' | null;
+  readonly party?: Party | null;
 }
 
-/** Row-level security limits the list to the tenant's own agreements, in either part. Newest first. */
+/** Newest first. */
 export function listAgreements(
   tx: Tx,
-  tenantId: string,
   { endpointId, party, before, limit }: AgreementFilter & { before: string | null; limit: number },
 ): Promise<AgreementRow[]> {
-  const query = tx.createQueryBuilder(AgreementRow, 'a').orderBy('a.id', 'DESC').limit(limit);
-  if (before) query.andWhere('a.id < :before', { before });
-  if (endpointId) query.andWhere('a.endpointId = :endpointId', { endpointId });
-  if (party === 'PROVIDER') query.andWhere('a.providerTenantId = :tenantId', { tenantId });
-  if (party === 'CONSUMER') query.andWhere('a.consumerTenantId = :tenantId', { tenantId });
-  return query.getMany();
+  const where = asParty(tx, { ...(before && { id: LessThan(before) }), ...(endpointId && { endpointId }) }, party);
+  return tx.find(AgreementRow, { where, order: { id: 'DESC' }, take: limit });
 }
 
 export async function markAgreement(
@@ -49,7 +54,7 @@ export async function markAgreement(
   id: string,
   change: Pick<AgreementRow, 'state' | 'suspendedByProvider' | 'suspendedByConsumer' | 'changedAt'>,
 ): Promise<void> {
-  await tx.update(AgreementRow, { id }, change);
+  await tx.createQueryBuilder().update(AgreementRow).set(change).where(asParty(tx, { id })).execute();
 }
 
 export async function insertSignature(tx: Tx, row: AgreementSignatureRow): Promise<void> {
@@ -59,7 +64,9 @@ export async function insertSignature(tx: Tx, row: AgreementSignatureRow): Promi
 export function listSignatures(tx: Tx, agreementIds: readonly string[]): Promise<AgreementSignatureRow[]> {
   return tx
     .createQueryBuilder(AgreementSignatureRow, 's')
-    .where('s.agreementId in (:...agreementIds)', { agreementIds })
+    .innerJoin(AgreementRow, 'a', 'a.id = s.agreementId')
+    .where(':party in (a.providerTenantId, a.consumerTenantId)', { party: tx.tenantId })
+    .andWhere('s.agreementId in (:...agreementIds)', { agreementIds })
     .orderBy('s.signedAt')
     .getMany();
 }
@@ -71,6 +78,7 @@ export interface PartyNames {
   readonly consumerName: string | null;
 }
 
+/** The function itself looks only at agreements to which the tenant of the transaction is a party. */
 export function listPartyNames(tx: Tx, agreementIds: readonly string[]): Promise<PartyNames[]> {
   return tx.query<PartyNames[]>(
     `select agreement_id as "agreementId", provider_name as "providerName", consumer_name as "consumerName" from agreement_party_names($1)`,
@@ -78,13 +86,13 @@ export function listPartyNames(tx: Tx, agreementIds: readonly string[]): Promise
   );
 }
 
-export async function existsOpenAgreement(tx: Tx, endpointId: string): Promise<boolean> {
-  const query = tx.createQueryBuilder(AgreementRow, 'a').where('a.endpointId = :endpointId', { endpointId });
-  return query.andWhere('a.state in (:...open)', { open: EXPIRABLE }).getExists();
+/** On an endpoint of the tenant's own. */
+export function existsOpenAgreement(tx: Tx, endpointId: string): Promise<boolean> {
+  return tx.existsBy(AgreementRow, asParty(tx, { endpointId, state: In([...EXPIRABLE]) }, 'PROVIDER'));
 }
 
-export function findSigningKey(tx: Tx, tenantId: string): Promise<TenantSigningKeyRow | null> {
-  return tx.findOneBy(TenantSigningKeyRow, { tenantId });
+export function findSigningKey(tx: Tx): Promise<TenantSigningKeyRow | null> {
+  return tx.findOneBy(TenantSigningKeyRow, own(tx));
 }
 
 export async function insertSigningKey(tx: Tx, row: TenantSigningKeyRow): Promise<void> {

@@ -142,8 +142,7 @@ export class AgreementService {
       readPage(
         page,
         (row) => row.id,
-        async (before, limit) =>
-          this.views(tx, scope, await repo.listAgreements(tx, scope.tenantId, { ...filter, before, limit })),
+        async (before, limit) => this.views(tx, scope, await repo.listAgreements(tx, { ...filter, before, limit })),
       ),
     );
   }

@@ -1,5 +1,5 @@
-import { Field, GraphQLISODateTime, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
-import { connectionOf, Long, Node, resultOf } from '../../platform/graphql.js';
+import { Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
+import { connectionOf, Long, Node, resultOf, DateTime } from '../../platform/graphql.js';
 import { type Purpose, PURPOSES } from './purpose.js';
 import { AGREEMENT_STATES, type AgreementState, PARTIES, type Party, type Step } from './step.js';
 
@@ -79,10 +79,10 @@ const DIGITS = 'Decimals to which scores and values are rounded, 0 to 6; with SC
 
 @InputType({ description: 'When an agreement is in force.' })
 export class AgreementPeriodInput {
-  @Field(() => GraphQLISODateTime, { description: 'The first moment in force.' })
+  @Field(() => DateTime, { description: 'The first moment in force.' })
   from: Date;
 
-  @Field(() => GraphQLISODateTime, { description: 'The first moment out of force.' })
+  @Field(() => DateTime, { description: 'The first moment out of force.' })
   until: Date;
 }
 
@@ -115,10 +115,10 @@ export class AgreementTermsInput {
 
 @ObjectType({ description: 'When an agreement is in force.' })
 export class AgreementPeriod {
-  @Field(() => GraphQLISODateTime, { description: 'The first moment in force.' })
+  @Field(() => DateTime, { description: 'The first moment in force.' })
   from: Date;
 
-  @Field(() => GraphQLISODateTime, { description: 'The first moment out of force.' })
+  @Field(() => DateTime, { description: 'The first moment out of force.' })
   until: Date;
 }
 
@@ -166,7 +166,7 @@ export class AgreementSignature {
   @Field(() => String, { description: 'The signature over the UTF-8 bytes of the document, in hexadecimal.' })
   signatureHex: string;
 
-  @Field(() => GraphQLISODateTime, { description: 'When it was made.' })
+  @Field(() => DateTime, { description: 'When it was made.' })
   signedAt: Date;
 }
 
@@ -219,10 +219,10 @@ export class Agreement extends Node {
   @Field(() => [StepEnum], { description: 'What the tenant that asks can do now.' })
   steps: readonly Step[];
 
-  @Field(() => GraphQLISODateTime, { description: 'When it was offered.' })
+  @Field(() => DateTime, { description: 'When it was offered.' })
   createdAt: Date;
 
-  @Field(() => GraphQLISODateTime, { description: 'When its state last changed.' })
+  @Field(() => DateTime, { description: 'When its state last changed.' })
   changedAt: Date;
 }
 

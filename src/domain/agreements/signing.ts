@@ -25,7 +25,7 @@ export async function signCustodially(
   scope: Pick<Scope, 'tenantId'>,
   { keys, text, now }: { keys: KeyRing; text: string; now: Date },
 ): Promise<Signature> {
-  let held = await findSigningKey(tx, scope.tenantId);
+  let held = await findSigningKey(tx);
   if (!held) {
     const id = newId('signingKey');
     const { key, wrappedKey } = await keys.makeBlobKey(tx, scope, id);
@@ -38,7 +38,7 @@ export async function signCustodially(
       createdAt: now,
     });
     // Two first signatures at once make one key: whoever comes second reads the first one's.
-    held = (await findSigningKey(tx, scope.tenantId))!;
+    held = (await findSigningKey(tx))!;
   }
   const seed = await keys.openBlobKey(tx, scope, held.id, held.sealedPrivateKey);
   const privateKey = privateKeyOf(seed);

@@ -36,7 +36,11 @@ export function listEntries(
   filter: EntryFilter,
   page: { before: number | null; limit: number },
 ): Promise<AuditEntryRow[]> {
-  const found = tx.createQueryBuilder(AuditEntryRow, 'entry').orderBy('entry.log_index', 'DESC').limit(page.limit);
+  const found = tx
+    .createQueryBuilder(AuditEntryRow, 'entry')
+    .where('(entry.tenant_id = :party or entry.counterparty_tenant_id = :party)', { party: tx.tenantId })
+    .orderBy('entry.log_index', 'DESC')
+    .limit(page.limit);
   if (page.before !== null) found.andWhere('entry.log_index < :before', page);
   if (filter.kind !== null) found.andWhere('entry.kind = :kind', filter);
   if (filter.subjectId !== null) found.andWhere('entry.subject_id = :subjectId', filter);

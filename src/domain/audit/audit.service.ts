@@ -82,6 +82,7 @@ export function appendAudit(tx: Tx, scope: Pick<Scope, 'tenantId' | 'actor'>, ev
     at: at.toISOString(),
     kind: event.kind,
     tenantId: scope.tenantId,
+    counterpartyTenantId: entry.counterpartyTenantId,
     actor: scope.actor,
     subjectId: event.subjectId,
     detail: event.detail ?? {},

@@ -1,12 +1,12 @@
-import { Field, GraphQLISODateTime, ID, ObjectType } from 'type-graphql';
-import { connectionOf, Long } from '../../platform/graphql.js';
+import { Field, ID, ObjectType } from 'type-graphql';
+import { connectionOf, Long, DateTime } from '../../platform/graphql.js';
 
 @ObjectType({ description: 'One entry of the audit log: a decision, recorded in the same transaction that made it.' })
 export class AuditEntry {
   @Field(() => Long, { description: 'Its place in the log of the whole platform, which has no gaps.' })
   logIndex: number;
 
-  @Field(() => GraphQLISODateTime, { description: 'When it happened.' })
+  @Field(() => DateTime, { description: 'When it happened.' })
   at: Date;
 
   @Field(() => String, { description: 'What happened, such as `key.revoked`.' })

@@ -6,6 +6,8 @@ export interface LeafContent {
   readonly at: string;
   readonly kind: string;
   readonly tenantId: string;
+  /** Who may read the entry as well: what decides that must not be changeable behind the hash. */
+  readonly counterpartyTenantId: string | null;
   readonly actor: { readonly kind: string; readonly id: string };
   readonly subjectId: string | null;
   readonly detail: Readonly<Record<string, unknown>>;

@@ -1,5 +1,5 @@
 import { IsNull } from 'typeorm';
-import type { Tx } from '../../platform/db.js';
+import { own, type Tx } from '../../platform/db.js';
 import { notFound } from '../../platform/errors.js';
 import { DatasetRow, type DatasetVersionRow, type SplitRow, UploadRow } from './dataset.entity.js';
 import type { IngestResult } from './ingest.service.js';
@@ -24,23 +24,23 @@ export async function insertUpload(tx: Tx, row: UploadRow): Promise<void> {
 }
 
 export function findUpload(tx: Tx, id: string): Promise<UploadRow | null> {
-  return tx.findOneBy(UploadRow, { id });
+  return tx.findOneBy(UploadRow, { ...own(tx), id });
 }
 
 export function lockUpload(tx: Tx, id: string): Promise<UploadRow | null> {
-  return tx.findOne(UploadRow, { where: { id }, lock: { mode: 'pessimistic_write' } });
+  return tx.findOne(UploadRow, { where: { ...own(tx), id }, lock: { mode: 'pessimistic_write' } });
 }
 
 export async function markReceived(tx: Tx, id: string, blobId: string, at: Date): Promise<void> {
-  await tx.update(UploadRow, { id }, { blobId, receivedAt: at });
+  await tx.update(UploadRow, { ...own(tx), id }, { blobId, receivedAt: at });
 }
 
 /** Whether a version that is not refused was made of the upload. */
 export async function isUploadUsed(tx: Tx, uploadId: string): Promise<boolean> {
   const rows = await tx.query<unknown[]>(
     `select 1 from dataset_version v join job j on j.tenant_id = v.tenant_id and j.id = v.job_id
-     where v.upload_id = $1 and j.state not in ('FAILED', 'CANCELLED') limit 1`,
-    [uploadId],
+     where v.tenant_id = $1 and v.upload_id = $2 and j.state not in ('FAILED', 'CANCELLED') limit 1`,
+    [tx.tenantId, uploadId],
   );
   return rows.length > 0;
 }
@@ -50,12 +50,13 @@ export async function insertDataset(tx: Tx, row: DatasetRow): Promise<void> {
 }
 
 export function findDataset(tx: Tx, id: string): Promise<DatasetRow | null> {
-  return tx.findOneBy(DatasetRow, { id });
+  return tx.findOneBy(DatasetRow, { ...own(tx), id });
 }
 
 /** Locked, so that versions are numbered one after the other. */
 export async function lockDataset(tx: Tx, id: string): Promise<DatasetRow> {
-  const row = await tx.findOne(DatasetRow, { where: { id, deletedAt: IsNull() }, lock: { mode: 'pessimistic_write' } });
+  const where = { ...own(tx), id, deletedAt: IsNull() };
+  const row = await tx.findOne(DatasetRow, { where, lock: { mode: 'pessimistic_write' } });
   if (!row) throw notFound('dataset');
   return row;
 }
@@ -63,8 +64,8 @@ export async function lockDataset(tx: Tx, id: string): Promise<DatasetRow> {
 export function listDatasets(tx: Tx, after: string | null, limit: number): Promise<DatasetRow[]> {
   return tx.query(
     `select id, tenant_id as "tenantId", name, description, created_at as "createdAt", deleted_at as "deletedAt" from dataset
-     where deleted_at is null and ($1::text is null or id < $1) order by id desc limit $2`,
-    [after, limit],
+     where tenant_id = $1 and deleted_at is null and ($2::text is null or id < $2) order by id desc limit $3`,
+    [tx.tenantId, after, limit],
   );
 }
 
@@ -74,13 +75,16 @@ export async function insertVersion(
 ): Promise<void> {
   await tx.query(
     `insert into dataset_version (id, tenant_id, dataset_id, upload_id, job_id, created_at, number)
-     select $1, $2, $3, $4, $5, $6, coalesce(max(number), 0) + 1 from dataset_version where dataset_id = $3`,
+     select $1, $2, $3, $4, $5, $6, coalesce(max(number), 0) + 1 from dataset_version where tenant_id = $2 and dataset_id = $3`,
     [row.id, row.tenantId, row.datasetId, row.uploadId, row.jobId, row.createdAt],
   );
 }
 
 export async function findVersion(tx: Tx, id: string): Promise<DatasetVersionRow | null> {
-  const [row] = await tx.query<DatasetVersionRow[]>(`${VERSION} where v.id = $1`, [id]);
+  const [row] = await tx.query<DatasetVersionRow[]>(`${VERSION} where v.tenant_id = $1 and v.id = $2`, [
+    tx.tenantId,
+    id,
+  ]);
   return row ?? null;
 }
 
@@ -93,8 +97,8 @@ export async function getVersion(tx: Tx, id: string): Promise<DatasetVersionRow>
 /** Takes the version's row against its deletion. Null if it is deleted. */
 export async function lockVersion(tx: Tx, id: string): Promise<DatasetVersionRow | null> {
   const locked = await tx.query<unknown[]>(
-    `select 1 from dataset_version where id = $1 and deleted_at is null for update`,
-    [id],
+    `select 1 from dataset_version where tenant_id = $1 and id = $2 and deleted_at is null for update`,
+    [tx.tenantId, id],
   );
   return locked.length > 0 ? findVersion(tx, id) : null;
 }
@@ -105,8 +109,8 @@ export function listVersions(
   { after, limit }: { after: string | null; limit: number },
 ): Promise<DatasetVersionRow[]> {
   return tx.query(
-    `${VERSION} where v.dataset_id = $1 and ($2::text is null or v.id < $2) order by v.id desc limit $3`,
-    [datasetId, after, limit],
+    `${VERSION} where v.tenant_id = $1 and v.dataset_id = $2 and ($3::text is null or v.id < $3) order by v.id desc limit $4`,
+    [tx.tenantId, datasetId, after, limit],
   );
 }
 
@@ -117,7 +121,7 @@ export async function markIngested(
 ): Promise<void> {
   await tx.query(
     `update dataset_version set format = $2, row_count = $3, rejected_count = $4, rejects = $5, digest = $6, columns = $7,
-       profile = $8, blob_id = $9, ready_at = $10 where id = $1`,
+       profile = $8, blob_id = $9, ready_at = $10 where id = $1 and tenant_id = $11`,
     [
       id,
       result.format,
@@ -129,6 +133,7 @@ export async function markIngested(
       JSON.stringify(result.profile),
       blobId,
       at,
+      tx.tenantId,
     ],
   );
 }
@@ -136,26 +141,28 @@ export async function markIngested(
 /** The jobs of a dataset that are not over: its ingests and splits. */
 export async function listOpenJobs(tx: Tx, datasetId: string): Promise<string[]> {
   const rows = await tx.query<{ id: string }[]>(
-    `select id from job where state in ('QUEUED', 'RUNNING') and (
-       id in (select job_id from dataset_version where dataset_id = $1) or
+    `select id from job where tenant_id = $1 and state in ('QUEUED', 'RUNNING') and (
+       id in (select job_id from dataset_version where tenant_id = $1 and dataset_id = $2) or
        id in (select s.job_id from split s join dataset_version v on v.tenant_id = s.tenant_id and v.id = s.dataset_version_id
-              where v.dataset_id = $1)) order by id`,
-    [datasetId],
+              where v.tenant_id = $1 and v.dataset_id = $2)) order by id`,
+    [tx.tenantId, datasetId],
   );
   return rows.map((row) => row.id);
 }
 
 /** Marks the dataset and its versions deleted, and forgets what they tell about values. Returns the blobs behind them. */
 export async function markDeleted(tx: Tx, datasetId: string, at: Date): Promise<string[]> {
-  await tx.update(DatasetRow, { id: datasetId }, { deletedAt: at });
+  await tx.update(DatasetRow, { ...own(tx), id: datasetId }, { deletedAt: at });
   await tx.query(
-    `update dataset_version set deleted_at = $2, columns = null, profile = null, rejects = null where dataset_id = $1`,
-    [datasetId, at],
+    `update dataset_version set deleted_at = $3, columns = null, profile = null, rejects = null
+     where tenant_id = $1 and dataset_id = $2`,
+    [tx.tenantId, datasetId, at],
   );
   const rows = await tx.query<{ id: string }[]>(
-    `select blob_id as id from dataset_version where dataset_id = $1 and blob_id is not null
-     union select u.blob_id from upload u join dataset_version v on v.upload_id = u.id where v.dataset_id = $1 and u.blob_id is not null`,
-    [datasetId],
+    `select blob_id as id from dataset_version where tenant_id = $1 and dataset_id = $2 and blob_id is not null
+     union select u.blob_id from upload u join dataset_version v on v.tenant_id = u.tenant_id and v.upload_id = u.id
+     where v.tenant_id = $1 and v.dataset_id = $2 and u.blob_id is not null`,
+    [tx.tenantId, datasetId],
   );
   return rows.map((row) => row.id);
 }
@@ -187,7 +194,7 @@ export async function insertSplit(
 }
 
 export async function findSplit(tx: Tx, id: string): Promise<SplitRow | null> {
-  const [row] = await tx.query<SplitRow[]>(`${SPLIT} where s.id = $1`, [id]);
+  const [row] = await tx.query<SplitRow[]>(`${SPLIT} where s.tenant_id = $1 and s.id = $2`, [tx.tenantId, id]);
   return row ?? null;
 }
 
@@ -197,8 +204,8 @@ export function listSplits(
   { after, limit }: { after: string | null; limit: number },
 ): Promise<SplitRow[]> {
   return tx.query(
-    `${SPLIT} where s.dataset_version_id = $1 and ($2::text is null or s.id < $2) order by s.id desc limit $3`,
-    [versionId, after, limit],
+    `${SPLIT} where s.tenant_id = $1 and s.dataset_version_id = $2 and ($3::text is null or s.id < $3) order by s.id desc limit $4`,
+    [tx.tenantId, versionId, after, limit],
   );
 }
 
@@ -208,7 +215,8 @@ export async function markSplit(
   done: { train: number; validation: number; test: number; digest: string; at: Date },
 ): Promise<void> {
   await tx.query(
-    `update split set train_rows = $2, validation_rows = $3, test_rows = $4, digest = $5, ready_at = $6 where id = $1`,
-    [id, done.train, done.validation, done.test, done.digest, done.at],
+    `update split set train_rows = $2, validation_rows = $3, test_rows = $4, digest = $5, ready_at = $6
+     where id = $1 and tenant_id = $7`,
+    [id, done.train, done.validation, done.test, done.digest, done.at, tx.tenantId],
   );
 }

@@ -2,6 +2,7 @@ import { Arg, Args, Authorized, Ctx, FieldResolver, ID, Mutation, Query, Resolve
 import { notFound } from '../../platform/errors.js';
 import { CurrentScope, PageArgs, type RequestContext } from '../../platform/graphql.js';
 import { Job } from '../../platform/job.types.js';
+import { loadOne } from '../../platform/loader.js';
 import type { Page } from '../../platform/page.js';
 import type { Scope } from '../../platform/scope.js';
 import { type DatasetService, type DatasetVersionRow } from './dataset.service.js';
@@ -133,7 +134,7 @@ export class DatasetVersionResolver {
 
   @Authorized('dataset:read')
   @FieldResolver(() => Job, { description: 'The job that reads its file.' })
-  job(@CurrentScope() scope: Scope, @Root() version: DatasetVersionRow): Promise<Job> {
-    return this.datasets.getJob(scope, version.jobId);
+  async job(@CurrentScope() scope: Scope, @Root() version: DatasetVersionRow): Promise<Job> {
+    return (await loadOne(scope, this.datasets.findJobs, version.jobId))!;
   }
 }

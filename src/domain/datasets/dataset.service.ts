@@ -3,7 +3,7 @@ import type { Clock } from '../../platform/clock.js';
 import { type Db, inTenant, type Tx } from '../../platform/db.js';
 import { AppError, notFound } from '../../platform/errors.js';
 import { kindOf, newId } from '../../platform/ids.js';
-import { cancelJob, enqueueJob, getJob, type Job } from '../../platform/jobs.js';
+import { cancelJob, enqueueJob, findJobs, type Job } from '../../platform/jobs.js';
 import { type Page, type PageRequest, readPage } from '../../platform/page.js';
 import type { Scope } from '../../platform/scope.js';
 import type { SealedBlob } from '../../platform/sealing.js';
@@ -96,10 +96,9 @@ export class DatasetService {
     return inTenant(this.db, scope, (tx) => repo.findVersion(tx, id));
   }
 
-  /** The job of a version or a split. */
-  getJob(scope: Pick<Scope, 'tenantId'>, id: string): Promise<Job> {
-    return inTenant(this.db, scope, (tx) => getJob(tx, scope, id));
-  }
+  /** The jobs of versions or splits. */
+  readonly findJobs = (scope: Scope, ids: readonly string[]): Promise<(Job | null)[]> =>
+    inTenant(this.db, scope, (tx) => findJobs(tx, scope, ids));
 
   /** For other domains, within their transaction: a version whose data can be used. Throws NOT_FOUND, NOT_READY. */
   async getReadyVersion(tx: Tx, id: string): Promise<DatasetVersionRow> {

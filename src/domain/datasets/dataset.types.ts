@@ -1,5 +1,5 @@
-import { Field, Float, GraphQLISODateTime, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
-import { connectionOf, Long, Node, resultOf } from '../../platform/graphql.js';
+import { Field, Float, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
+import { connectionOf, Long, Node, resultOf, DateTime } from '../../platform/graphql.js';
 import type { SplitState, VersionState } from './dataset.entity.js';
 import type { ColumnRole, ColumnType, Format, RejectReason } from './schema.js';
 import type { SplitRow } from './split.service.js';
@@ -85,13 +85,13 @@ export class Upload extends Node {
   @Field(() => String, { description: 'The SHA-256 announced, in hexadecimal.' })
   sha256: string;
 
-  @Field(() => GraphQLISODateTime, { description: 'When it was announced.' })
+  @Field(() => DateTime, { description: 'When it was announced.' })
   createdAt: Date;
 
-  @Field(() => GraphQLISODateTime, { description: 'Until when its address can be used.' })
+  @Field(() => DateTime, { description: 'Until when its address can be used.' })
   expiresAt: Date;
 
-  @Field(() => GraphQLISODateTime, { nullable: true, description: 'When the file had arrived.' })
+  @Field(() => DateTime, { nullable: true, description: 'When the file had arrived.' })
   receivedAt: Date | null;
 }
 
@@ -235,13 +235,13 @@ export class DatasetVersion extends Node {
   @Field(() => String, { nullable: true, description: 'Why it was refused, for a person.' })
   errorMessage: string | null;
 
-  @Field(() => GraphQLISODateTime, { description: 'When it was asked for.' })
+  @Field(() => DateTime, { description: 'When it was asked for.' })
   createdAt: Date;
 
-  @Field(() => GraphQLISODateTime, { nullable: true, description: 'When it became ready.' })
+  @Field(() => DateTime, { nullable: true, description: 'When it became ready.' })
   readyAt: Date | null;
 
-  @Field(() => GraphQLISODateTime, { nullable: true, description: 'When its data was deleted.' })
+  @Field(() => DateTime, { nullable: true, description: 'When its data was deleted.' })
   deletedAt: Date | null;
 }
 
@@ -256,10 +256,10 @@ export class Dataset extends Node {
   @Field(() => String, { nullable: true, description: 'What it is.' })
   description: string | null;
 
-  @Field(() => GraphQLISODateTime, { description: 'When it was created.' })
+  @Field(() => DateTime, { description: 'When it was created.' })
   createdAt: Date;
 
-  @Field(() => GraphQLISODateTime, { nullable: true, description: 'When its data was deleted.' })
+  @Field(() => DateTime, { nullable: true, description: 'When its data was deleted.' })
   deletedAt: Date | null;
 }
 
@@ -311,7 +311,7 @@ export class Split extends Node {
   @Field(() => String, { nullable: true, description: 'Why it was refused, for a person.' })
   errorMessage: string | null;
 
-  @Field(() => GraphQLISODateTime, { description: 'When it was asked for.' })
+  @Field(() => DateTime, { description: 'When it was asked for.' })
   createdAt: Date;
 }
 

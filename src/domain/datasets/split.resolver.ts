@@ -2,6 +2,7 @@ import { Arg, Args, Authorized, FieldResolver, ID, Mutation, Query, Resolver, Ro
 import { notFound } from '../../platform/errors.js';
 import { CurrentScope, PageArgs } from '../../platform/graphql.js';
 import { Job } from '../../platform/job.types.js';
+import { loadOne } from '../../platform/loader.js';
 import type { Page } from '../../platform/page.js';
 import type { Scope } from '../../platform/scope.js';
 import { type DatasetService } from './dataset.service.js';
@@ -44,8 +45,8 @@ export class SplitResolver {
 
   @Authorized('dataset:read')
   @FieldResolver(() => Job, { description: 'The job that computes it.' })
-  job(@CurrentScope() scope: Scope, @Root() split: SplitRow): Promise<Job> {
-    return this.datasets.getJob(scope, split.jobId);
+  async job(@CurrentScope() scope: Scope, @Root() split: SplitRow): Promise<Job> {
+    return (await loadOne(scope, this.datasets.findJobs, split.jobId))!;
   }
 }
 

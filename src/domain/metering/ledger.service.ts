@@ -114,7 +114,15 @@ function postingOf(scope: Scope, entry: Entry): Posting {
   const { id, keyId, kind: actorKind } = scope.actor;
   const actor = keyId === undefined ? { id, kind: actorKind } : { id, keyId, kind: actorKind };
   const leaf = (kind: string, detail: Record<string, unknown>) =>
-    JSON.stringify({ actor, at: null, detail, kind, subjectId: predictionId, tenantId: scope.tenantId });
+    JSON.stringify({
+      actor,
+      at: null,
+      counterpartyTenantId,
+      detail,
+      kind,
+      subjectId: predictionId,
+      tenantId: scope.tenantId,
+    });
   const { disclosure, inputDigest, outputDigest } = commitments ?? {};
   return {
     predictionId,

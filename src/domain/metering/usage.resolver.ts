@@ -1,5 +1,5 @@
-import { Arg, Authorized, FieldResolver, GraphQLISODateTime, ID, Query, Resolver, Root } from 'type-graphql';
-import { CurrentScope } from '../../platform/graphql.js';
+import { Arg, Authorized, FieldResolver, ID, Query, Resolver, Root } from 'type-graphql';
+import { CurrentScope, DateTime } from '../../platform/graphql.js';
 import type { Scope } from '../../platform/scope.js';
 import type { UsageService } from './usage.service.js';
 import { Allowance, Usage } from './usage.types.js';
@@ -13,9 +13,9 @@ export class UsageResolver {
   usage(
     @CurrentScope() scope: Scope,
     @Arg('agreementId', () => ID, { description: 'The agreement.' }) agreementId: string,
-    @Arg('from', () => GraphQLISODateTime, { nullable: true, description: '30 days before `until` unless told.' })
+    @Arg('from', () => DateTime, { nullable: true, description: '30 days before `until` unless told.' })
     from: Date | null,
-    @Arg('until', () => GraphQLISODateTime, { nullable: true, description: 'Exclusive; now unless told.' })
+    @Arg('until', () => DateTime, { nullable: true, description: 'Exclusive; now unless told.' })
     until: Date | null,
   ): Promise<Usage> {
     return this.service.read(scope, agreementId, { from, until });

@@ -1,5 +1,5 @@
-import { Field, GraphQLISODateTime, ID, Int, ObjectType } from 'type-graphql';
-import { Long } from '../../platform/graphql.js';
+import { Field, ID, Int, ObjectType } from 'type-graphql';
+import { Long, DateTime } from '../../platform/graphql.js';
 
 @ObjectType({ description: 'How many requests were refused for one reason.' })
 export class RefusalCount {
@@ -47,10 +47,10 @@ export class Usage {
   @Field(() => ID, { description: 'The agreement.' })
   agreementId: string;
 
-  @Field(() => GraphQLISODateTime, { description: 'From this moment.' })
+  @Field(() => DateTime, { description: 'From this moment.' })
   from: Date;
 
-  @Field(() => GraphQLISODateTime, { description: 'Up to this moment, exclusively.' })
+  @Field(() => DateTime, { description: 'Up to this moment, exclusively.' })
   until: Date;
 
   @Field(() => Int, { description: 'Requests answered.' })

@@ -53,6 +53,13 @@ export class ModelService {
     return inTenant(this.db, scope, (tx) => models.findModel(tx, id));
   }
 
+  /** In the order of the ids; null where there is none. */
+  readonly findMany = async (scope: Scope, ids: readonly string[]): Promise<(ModelRow | null)[]> => {
+    const rows = await inTenant(this.db, scope, (tx) => models.findModels(tx, ids));
+    const byId = new Map(rows.map((row) => [row.id, row]));
+    return ids.map((id) => byId.get(id) ?? null);
+  };
+
   /** Joins a transaction. Throws NOT_FOUND. */
   async get(tx: Tx, id: string): Promise<ModelRow> {
     const model = await models.findModel(tx, id);
@@ -110,11 +117,14 @@ export class ModelService {
   }
 
   /** The versions that these trainings made, in their order. */
-  async findVersionsOf(scope: Scope, trainingIds: readonly string[]): Promise<(ModelVersionRow | null)[]> {
+  readonly findVersionsOf = async (
+    scope: Scope,
+    trainingIds: readonly string[],
+  ): Promise<(ModelVersionRow | null)[]> => {
     const rows = await inTenant(this.db, scope, (tx) => models.findVersionsOf(tx, trainingIds));
     const byTraining = new Map(rows.map((row) => [row.trainingId, row]));
     return trainingIds.map((id) => byTraining.get(id) ?? null);
-  }
+  };
 
   /** Newest first. */
   listVersions(scope: Scope, modelId: string, request: PageRequest): Promise<Page<ModelVersionRow>> {

@@ -1,15 +1,5 @@
-import {
-  ArgsType,
-  Field,
-  Float,
-  GraphQLISODateTime,
-  ID,
-  InputType,
-  Int,
-  ObjectType,
-  registerEnumType,
-} from 'type-graphql';
-import { connectionOf, Long, Node, resultOf } from '../../platform/graphql.js';
+import { ArgsType, Field, Float, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
+import { connectionOf, Long, Node, resultOf, DateTime } from '../../platform/graphql.js';
 import { ALGORITHM_SPECS, type Algorithm } from '../../ml/spec.js';
 import { Estimate, FigureEnum } from './metrics.types.js';
 import type { FigureName } from '../../ml/train.js';
@@ -60,7 +50,7 @@ export class Model extends Node {
   @Field(() => Int, { description: 'The number of its newest version; 0 if it has none.' })
   lastNumber: number;
 
-  @Field(() => GraphQLISODateTime, { description: 'When it was created.' })
+  @Field(() => DateTime, { description: 'When it was created.' })
   createdAt: Date;
 }
 
@@ -132,7 +122,7 @@ export class ModelVersion extends Node {
   @Field(() => Int, { description: 'Its number within the model, from 1.' })
   number: number;
 
-  @Field(() => GraphQLISODateTime, { description: 'When it was registered.' })
+  @Field(() => DateTime, { description: 'When it was registered.' })
   createdAt: Date;
 
   @Field(() => String, { description: 'SHA-256 of the ONNX file, in hexadecimal.' })
@@ -204,7 +194,7 @@ export class ModelAlias {
   @Field(() => ID, { description: 'The version.' })
   versionId: string;
 
-  @Field(() => GraphQLISODateTime, { description: 'Since when.' })
+  @Field(() => DateTime, { description: 'Since when.' })
   setAt: Date;
 }
 

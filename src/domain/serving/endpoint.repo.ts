@@ -1,5 +1,5 @@
-import { QueryFailedError } from 'typeorm';
-import type { Tx } from '../../platform/db.js';
+import { LessThan, QueryFailedError } from 'typeorm';
+import { own, type Tx } from '../../platform/db.js';
 import { AppError } from '../../platform/errors.js';
 import { EndpointRow } from './endpoint.entity.js';
 
@@ -17,23 +17,22 @@ export async function insertEndpoint(tx: Tx, row: EndpointRow): Promise<void> {
 
 /** Not the deleted ones. */
 export function findEndpoint(tx: Tx, id: string): Promise<EndpointRow | null> {
-  return tx.findOneBy(EndpointRow, { id, state: 'READY' });
+  return tx.findOneBy(EndpointRow, { ...own(tx), id, state: 'READY' });
 }
 
 export function findEndpointForUpdate(tx: Tx, id: string): Promise<EndpointRow | null> {
-  return tx.findOne(EndpointRow, { where: { id, state: 'READY' }, lock: { mode: 'pessimistic_write' } });
+  return tx.findOne(EndpointRow, { where: { ...own(tx), id, state: 'READY' }, lock: { mode: 'pessimistic_write' } });
 }
 
 /** Keeps the endpoint from being deleted until the commit. */
 export function findEndpointForShare(tx: Tx, id: string): Promise<EndpointRow | null> {
-  return tx.findOne(EndpointRow, { where: { id, state: 'READY' }, lock: { mode: 'pessimistic_read' } });
+  return tx.findOne(EndpointRow, { where: { ...own(tx), id, state: 'READY' }, lock: { mode: 'pessimistic_read' } });
 }
 
 /** Newest first. */
 export function listEndpoints(tx: Tx, before: string | null, limit: number): Promise<EndpointRow[]> {
-  const query = tx.createQueryBuilder(EndpointRow, 'e').where(`e.state = 'READY'`).orderBy('e.id', 'DESC').limit(limit);
-  if (before) query.andWhere('e.id < :before', { before });
-  return query.getMany();
+  const where = { ...own(tx), state: 'READY' as const, ...(before && { id: LessThan(before) }) };
+  return tx.find(EndpointRow, { where, order: { id: 'DESC' }, take: limit });
 }
 
 export async function markEndpoint(
@@ -41,5 +40,5 @@ export async function markEndpoint(
   id: string,
   change: Partial<Pick<EndpointRow, 'state' | 'modelVersionId' | 'routedAt'>>,
 ): Promise<void> {
-  await tx.update(EndpointRow, { id }, change);
+  await tx.update(EndpointRow, { ...own(tx), id }, change);
 }

@@ -50,6 +50,12 @@ export class Policies {
     });
   }
 
+  /** As `find`, but what the database says now. */
+  reread(tenantId: string, endpointId: string): Promise<Policy | null> {
+    this.known.get(endpointId)?.delete(tenantId);
+    return this.find(tenantId, endpointId);
+  }
+
   /** Null if there is no such endpoint. That there is one says nothing about who may know of it. */
   find(tenantId: string, endpointId: string): Promise<Policy | null> {
     if (!this.listener.isInTouch()) {

@@ -17,7 +17,7 @@ import { PURPOSES } from '../agreements/agreement.service.js';
 import { type Commitments, type Entry, type LedgerService, type Posted, takeSalt } from '../metering/ledger.service.js';
 import type { ModelService } from '../models/model.service.js';
 import { commitToAnswer, commitToInput } from './commitment.js';
-import { type Admission, decide, notInForceMessage } from './decide.js';
+import { type Admission, decide, type Decision, notInForceMessage } from './decide.js';
 import { type Answer, disclose } from './disclose.js';
 import type { Policies, Policy } from './policy.js';
 
@@ -64,12 +64,9 @@ export class PredictService {
    */
   async predict(scope: Scope, request: PredictRequest): Promise<Prediction> {
     const started = performance.now();
-    const { columns, purpose = null, agreementId = null } = request;
-    const policy = await this.findPolicy(scope, request.endpointId);
+    const { columns, purpose = null } = request;
     const rowCount = rowCountOf(columns);
-    const mayPredict = scope.permissions.has('prediction:create');
-    const now = this.parts.clock.now();
-    const decision = decide({ tenantId: scope.tenantId, mayPredict, policy, agreementId, purpose, rowCount, now });
+    const { policy, decision } = await this.judge(scope, request, rowCount);
     if (!decision.admit) {
       const { code, message, ...details } = decision;
       // Of what the caller may not even know to exist, no record is kept either.
@@ -116,9 +113,24 @@ export class PredictService {
     };
   }
 
-  private findPolicy(scope: Scope, endpointId: string): Promise<Policy | null> {
-    if (kindOf(endpointId) !== 'endpoint') return Promise.resolve(null);
-    return this.parts.policies.find(scope.tenantId, endpointId);
+  /**
+   * The decision on what is remembered, and before anybody is refused on what the database says now: a step of an agreement
+   * counts from the moment it was answered, however late its news arrive. (The other way round the ledger sees to it.)
+   */
+  private async judge(
+    { tenantId, permissions }: Scope,
+    { endpointId, agreementId = null, purpose = null }: PredictRequest,
+    rowCount: number,
+  ): Promise<{ policy: Policy | null; decision: Decision }> {
+    const { policies, clock } = this.parts;
+    const mayPredict = permissions.has('prediction:create');
+    const on = (policy: Policy | null) => ({
+      policy,
+      decision: decide({ tenantId, mayPredict, policy, agreementId, purpose, rowCount, now: clock.now() }),
+    });
+    if (kindOf(endpointId) !== 'endpoint') return on(null);
+    const remembered = on(await policies.find(tenantId, endpointId));
+    return remembered.decision.admit ? remembered : on(await policies.reread(tenantId, endpointId));
   }
 
   /** The model is read on behalf of the endpoint's tenant: only after the decision that the caller may have its answer. */

@@ -1,5 +1,5 @@
-import { Field, Float, GraphQLISODateTime, ID, InputType, Int, ObjectType } from 'type-graphql';
-import { Columns, connectionOf, Long, Node, resultOf } from '../../platform/graphql.js';
+import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
+import { Columns, connectionOf, Long, Node, resultOf, DateTime } from '../../platform/graphql.js';
 
 @ObjectType({
   implements: Node,
@@ -15,10 +15,10 @@ export class Endpoint extends Node {
   @Field(() => ID, { description: 'The model version that answers now.' })
   modelVersionId: string;
 
-  @Field(() => GraphQLISODateTime, { description: 'When it was created.' })
+  @Field(() => DateTime, { description: 'When it was created.' })
   createdAt: Date;
 
-  @Field(() => GraphQLISODateTime, { description: 'Since when this version answers.' })
+  @Field(() => DateTime, { description: 'Since when this version answers.' })
   routedAt: Date;
 }
 
@@ -101,7 +101,7 @@ export class Prediction {
   })
   saltHex: string;
 
-  @Field(() => GraphQLISODateTime, { description: 'When it was recorded.' })
+  @Field(() => DateTime, { description: 'When it was recorded.' })
   at: Date;
 
   @Field(() => Float, { description: 'From the arrival to the durable record, in milliseconds.' })

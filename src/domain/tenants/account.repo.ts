@@ -72,11 +72,3 @@ export async function deleteOtherSessions(tx: Tx, accountId: string, keptId: str
 export async function setSessionTenant(tx: Tx, id: string, tenantId: string | null): Promise<void> {
   await tx.update(SessionRow, { id }, { currentTenantId: tenantId });
 }
-
-/**
- * Goes on as a transaction of the tenant: the person or session was the platform's business, the rest and the record of it are the
- * tenant's. The one place besides `inTenant` that sets the tenant.
- */
-export async function continueIn(tx: Tx, tenantId: string): Promise<void> {
-  await tx.query(`select set_config('app.tenant_id', $1, true)`, [tenantId]);
-}

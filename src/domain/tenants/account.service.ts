@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../platform/clock.js';
-import { type Db, inPlatform, type Tx } from '../../platform/db.js';
+import { continueIn, type Db, inPlatform, type Tx } from '../../platform/db.js';
 import { AppError, notFound } from '../../platform/errors.js';
 import { newId } from '../../platform/ids.js';
 import { type Actor, PLATFORM, type SignedIn } from '../../platform/scope.js';
@@ -135,7 +135,7 @@ export class AccountService {
     event: Parameters<typeof appendAudit>[2],
   ): Promise<void> {
     const tenantId = who.tenantId ?? PLATFORM;
-    await accounts.continueIn(tx, tenantId);
+    await continueIn(tx, tenantId);
     await appendAudit(tx, { tenantId, actor: who.actor }, { at: this.clock.now(), ...event });
   }
 }
@@ -150,21 +150,48 @@ export async function ensureOperator(
   email: string,
 ): Promise<{ email: string; password: string } | null> {
   if (await inPlatform(db, accounts.hasOperator)) return null;
-  const password = randomBytes(15).toString('base64url');
-  const hash = await hashPassword(password, 'password');
-  const account = {
-    id: newId('account'),
-    email: normalEmail(email, 'email'),
-    name: 'Operator',
-    operator: true,
-    hash,
-    at: new Date(),
-  };
-  const made = await inPlatform(db, async (tx) => {
-    if (!(await accounts.insertAccount(tx, account))) return false;
-    const system = { tenantId: PLATFORM, actor: { kind: 'SYSTEM', id: 'migrate' } } as const;
-    await appendAudit(tx, system, { kind: 'operator.created', subjectId: account.id });
-    return true;
-  });
-  return made ? { email: account.email, password } : null;
+  const operator = await newPassword(email);
+  const made = await inPlatform(db, (tx) => makeOperator(tx, operator, 'migrate'));
+  return made ? { email: operator.email, password: operator.password } : null;
 }
+
+/**
+ * A new password for an operator who has lost it: every session ends, and what was tried before is forgotten; or a new operator, if
+ * nobody has the address. For the operator's command only. CONFLICT if it is somebody else's.
+ */
+export async function resetOperator(
+  db: Pick<Db, 'app'>,
+  email: string,
+): Promise<{ email: string; password: string; isNew: boolean }> {
+  const operator = await newPassword(email);
+  const isNew = await inPlatform(db, async (tx) => {
+    if (await makeOperator(tx, operator, 'operator')) return true;
+    const found = await accounts.findAccountByEmail(tx, operator.email);
+    if (!found?.operator) throw new AppError('CONFLICT', `Whoever has the address ${operator.email} is no operator.`);
+    const now = new Date();
+    await accounts.updatePassword(tx, found.id, operator.hash, now);
+    await accounts.deleteOtherSessions(tx, found.id, '', now);
+    await forgetAttempts(tx, attemptKey('account', found.email), '');
+    await appendAudit(tx, systemOf('operator'), { kind: 'password.changed', subjectId: found.id });
+    return false;
+  });
+  return { email: operator.email, password: operator.password, isNew };
+}
+
+type NewPassword = Readonly<Record<'email' | 'password' | 'hash', string>>;
+
+async function newPassword(email: string): Promise<NewPassword> {
+  const password = randomBytes(15).toString('base64url');
+  return { email: normalEmail(email, 'email'), password, hash: await hashPassword(password, 'password') };
+}
+
+/** False if the address has an account already. */
+async function makeOperator(tx: Tx, { email, hash }: NewPassword, by: string): Promise<boolean> {
+  const account = { id: newId('account'), email, name: 'Operator', operator: true, hash, at: new Date() };
+  if (!(await accounts.insertAccount(tx, account))) return false;
+  await appendAudit(tx, systemOf(by), { kind: 'operator.created', subjectId: account.id });
+  return true;
+}
+
+/** A command of ours, in the platform's own log. */
+const systemOf = (command: string) => ({ tenantId: PLATFORM, actor: { kind: 'SYSTEM', id: command } }) as const;

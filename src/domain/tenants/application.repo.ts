@@ -1,4 +1,4 @@
-import type { Tx } from '../../platform/db.js';
+import { own, type Tx } from '../../platform/db.js';
 import { ApiKeyRow, ApplicationRow } from './tenant.entity.js';
 
 /** False if the tenant has an application of this name. */
@@ -11,13 +11,14 @@ export async function insertApplication(tx: Tx, row: ApplicationRow): Promise<bo
 }
 
 export function findApplication(tx: Tx, id: string): Promise<ApplicationRow | null> {
-  return tx.findOneBy(ApplicationRow, { id });
+  return tx.findOneBy(ApplicationRow, { ...own(tx), id });
 }
 
 export function listApplications(tx: Tx, after: string | null, limit: number): Promise<ApplicationRow[]> {
   return tx
     .createQueryBuilder(ApplicationRow, 'application')
-    .where(`application.id > coalesce(:after, '')`, { after })
+    .where(own(tx))
+    .andWhere(`application.id > coalesce(:after, '')`, { after })
     .orderBy('application.id')
     .limit(limit)
     .getMany();
@@ -28,12 +29,12 @@ export async function insertKey(tx: Tx, row: ApiKeyRow): Promise<void> {
 }
 
 export function findKey(tx: Tx, id: string): Promise<ApiKeyRow | null> {
-  return tx.findOneBy(ApiKeyRow, { id });
+  return tx.findOneBy(ApiKeyRow, { ...own(tx), id });
 }
 
 /** Locked, so that two revocations at once leave one record. */
 export function lockKey(tx: Tx, id: string): Promise<ApiKeyRow | null> {
-  return tx.findOne(ApiKeyRow, { where: { id }, lock: { mode: 'pessimistic_write' } });
+  return tx.findOne(ApiKeyRow, { where: { ...own(tx), id }, lock: { mode: 'pessimistic_write' } });
 }
 
 export interface KeyList {
@@ -45,7 +46,8 @@ export interface KeyList {
 export function listKeys(tx: Tx, list: KeyList): Promise<ApiKeyRow[]> {
   return tx
     .createQueryBuilder(ApiKeyRow, 'key')
-    .where(`key.id > coalesce(:after, '')`, { after: list.after })
+    .where(own(tx))
+    .andWhere(`key.id > coalesce(:after, '')`, { after: list.after })
     .andWhere(list.applicationId === null ? 'true' : 'key.application_id = :application', {
       application: list.applicationId,
     })
@@ -55,5 +57,5 @@ export function listKeys(tx: Tx, list: KeyList): Promise<ApiKeyRow[]> {
 }
 
 export async function markRevoked(tx: Tx, id: string, at: Date): Promise<void> {
-  await tx.update(ApiKeyRow, { id }, { revokedAt: at });
+  await tx.update(ApiKeyRow, { ...own(tx), id }, { revokedAt: at });
 }

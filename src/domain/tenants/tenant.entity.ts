@@ -97,6 +97,10 @@ export class InvitationRow {
 
   @Column('timestamptz', { name: 'accepted_at', nullable: true })
   acceptedAt: Date | null;
+
+  /** The member; null for an operator's invitation of the first owner. */
+  @Column('text', { name: 'invited_by', nullable: true })
+  invitedBy: string | null;
 }
 
 @Entity('application')

@@ -1,5 +1,7 @@
-import type { Tx } from '../../platform/db.js';
+import { IsNull } from 'typeorm';
+import { own, type Tx } from '../../platform/db.js';
 import type { Role } from '../../platform/permissions.js';
+import { PLATFORM } from '../../platform/scope.js';
 import { InvitationRow, MembershipRow, TenantRow } from './tenant.entity.js';
 
 /** A member as the tenant sees it. */
@@ -17,31 +19,36 @@ export async function insertTenant(tx: Tx, tenant: TenantRow): Promise<void> {
 }
 
 /** In a tenant's transaction: itself or null. In the platform's: any. */
-export function findTenant(tx: Tx, id: string): Promise<TenantRow | null> {
-  return tx.findOneBy(TenantRow, { id });
+export async function findTenant(tx: Tx, id: string): Promise<TenantRow | null> {
+  return tx.tenantId === id || tx.tenantId === PLATFORM ? tx.findOneBy(TenantRow, { id }) : null;
 }
 
 export function listTenants(tx: Tx, after: string | null, limit: number): Promise<TenantRow[]> {
   return tx.query<TenantRow[]>(
-    `select id, name, created_at as "createdAt" from tenant where id > coalesce($1, '') order by id limit $2`,
-    [after, limit],
+    `select id, name, created_at as "createdAt" from tenant
+     where $1 in (id, 'platform') and id > coalesce($2, '') order by id limit $3`,
+    [tx.tenantId, after, limit],
   );
 }
 
 const MEMBER = `select m.id, m.account_id as "accountId", a.email, a.name, m.role, m.created_at as "createdAt"
-  from membership m join account a on a.id = m.account_id where m.tenant_id = current_setting('app.tenant_id')`;
+  from membership m join account a on a.id = m.account_id where m.tenant_id = $1`;
 
 export function listMembers(tx: Tx, after: string | null, limit: number): Promise<Member[]> {
-  return tx.query<Member[]>(`${MEMBER} and m.id > coalesce($1, '') order by m.id limit $2`, [after, limit]);
+  return tx.query<Member[]>(`${MEMBER} and m.id > coalesce($2, '') order by m.id limit $3`, [
+    tx.tenantId,
+    after,
+    limit,
+  ]);
 }
 
 export async function findMember(tx: Tx, id: string): Promise<Member | null> {
-  const [row] = await tx.query<Member[]>(`${MEMBER} and m.id = $1`, [id]);
+  const [row] = await tx.query<Member[]>(`${MEMBER} and m.id = $2`, [tx.tenantId, id]);
   return row ?? null;
 }
 
 export async function isMemberByEmail(tx: Tx, email: string): Promise<boolean> {
-  const rows = await tx.query<unknown[]>(`${MEMBER} and a.email = $1`, [email]);
+  const rows = await tx.query<unknown[]>(`${MEMBER} and a.email = $2`, [tx.tenantId, email]);
   return rows.length > 0;
 }
 
@@ -58,17 +65,18 @@ export async function insertMembership(tx: Tx, membership: MembershipRow): Promi
 /** The owners' membership ids, locked, so that two owners cannot leave at once. */
 export async function lockOwners(tx: Tx): Promise<string[]> {
   const rows = await tx.query<{ id: string }[]>(
-    `select id from membership where tenant_id = current_setting('app.tenant_id') and role = 'OWNER' order by id for update`,
+    `select id from membership where tenant_id = $1 and role = 'OWNER' order by id for update`,
+    [tx.tenantId],
   );
   return rows.map((row) => row.id);
 }
 
 export async function setRole(tx: Tx, id: string, role: Role): Promise<void> {
-  await tx.update(MembershipRow, { id }, { role });
+  await tx.update(MembershipRow, { ...own(tx), id }, { role });
 }
 
 export async function deleteMembership(tx: Tx, id: string): Promise<void> {
-  await tx.delete(MembershipRow, { id });
+  await tx.delete(MembershipRow, { ...own(tx), id });
 }
 
 export async function insertInvitation(tx: Tx, invitation: InvitationRow): Promise<void> {
@@ -78,14 +86,30 @@ export async function insertInvitation(tx: Tx, invitation: InvitationRow): Promi
 export function listInvitations(tx: Tx, after: string | null, limit: number): Promise<InvitationRow[]> {
   return tx
     .createQueryBuilder(InvitationRow, 'invitation')
-    .where(`invitation.id > coalesce(:after, '')`, { after })
+    .where(own(tx))
+    .andWhere(`invitation.id > coalesce(:after, '')`, { after })
     .orderBy('invitation.id')
     .limit(limit)
     .getMany();
 }
 
 export function findInvitation(tx: Tx, id: string): Promise<InvitationRow | null> {
-  return tx.findOneBy(InvitationRow, { id });
+  return tx.findOneBy(InvitationRow, { ...own(tx), id });
+}
+
+/** The role that whoever wrote the invitation has now, held until the commit; null if no member any more, OWNER for an operator. */
+export async function lockInviterRole(tx: Tx, id: string): Promise<Role | null> {
+  const [invitation] = await tx.query<{ by: string | null }[]>(
+    `select invited_by as by from invitation where tenant_id = $1 and id = $2`,
+    [tx.tenantId, id],
+  );
+  if (!invitation) return null;
+  if (invitation.by === null) return 'OWNER';
+  const [member] = await tx.query<{ role: Role }[]>(
+    `select role from membership where tenant_id = $1 and account_id = $2 for share`,
+    [tx.tenantId, invitation.by],
+  );
+  return member?.role ?? null;
 }
 
 /** Uses the invitation up: false if somebody has already. */
@@ -94,7 +118,7 @@ export async function markAccepted(tx: Tx, id: string, at: Date): Promise<boolea
     .createQueryBuilder()
     .update(InvitationRow)
     .set({ acceptedAt: at })
-    .where('id = :id and accepted_at is null', { id })
+    .where({ ...own(tx), id, acceptedAt: IsNull() })
     .execute();
   return result.affected === 1;
 }

@@ -1,12 +1,12 @@
 import type { Clock } from '../../platform/clock.js';
-import { type Db, inPlatform, inTenant } from '../../platform/db.js';
+import { continueIn, type Db, inPlatform, inTenant } from '../../platform/db.js';
 import { AppError, notFound } from '../../platform/errors.js';
 import { newId } from '../../platform/ids.js';
 import { type Page, type PageRequest, readPage } from '../../platform/page.js';
-import { type Role, ROLE_PERMISSIONS } from '../../platform/permissions.js';
+import { type Permission, type Role, ROLE_PERMISSIONS } from '../../platform/permissions.js';
 import type { Scope, SignedIn } from '../../platform/scope.js';
 import { appendAudit } from '../audit/audit.service.js';
-import { continueIn, findAccountByEmail, insertAccount } from './account.repo.js';
+import { findAccountByEmail, insertAccount } from './account.repo.js';
 import { normalEmail, normalName } from './email.js';
 import { findInvitationByToken } from './gate.repo.js';
 import { hashPassword } from './password.js';
@@ -42,7 +42,7 @@ export class TenantService {
   /** For operators: an empty tenant, and the invitation of its first owner. */
   create(scope: Scope, input: { name: string; ownerEmail: string }): Promise<Invited & { tenant: TenantRow }> {
     const tenant = { id: newId('tenant'), name: normalName(input.name, 'input.name'), createdAt: this.clock.now() };
-    const invited = this.prepare(tenant.id, normalEmail(input.ownerEmail, 'input.ownerEmail'), 'OWNER');
+    const invited = this.prepare(tenant.id, normalEmail(input.ownerEmail, 'input.ownerEmail'), 'OWNER', null);
     return inTenant(this.db, { tenantId: tenant.id }, async (tx) => {
       await tenants.insertTenant(tx, tenant);
       await tenants.insertInvitation(tx, invited.invitation);
@@ -104,7 +104,7 @@ export class TenantService {
   /** CONFLICT if the address is a member's; FORBIDDEN for a role that may do more than the one who invites. */
   invite(scope: Scope, input: { email: string; role: Role }): Promise<Invited> {
     refuseMoreThanOwn(scope, input.role);
-    const invited = this.prepare(scope.tenantId, normalEmail(input.email, 'input.email'), input.role);
+    const invited = this.prepare(scope.tenantId, normalEmail(input.email, 'input.email'), input.role, scope.actor.id);
     return inTenant(this.db, scope, async (tx) => {
       if (await tenants.isMemberByEmail(tx, invited.invitation.email))
         throw new AppError('CONFLICT', 'This person is a member already.', { field: 'input.email' });
@@ -117,15 +117,13 @@ export class TenantService {
 
   /**
    * Makes the bearer of the token a member, once: the signed-in person, whose address must be the invited one, or a new
-   * account. An unknown, used or expired token is NOT_FOUND. Returns the tenant's id.
+   * account. An unknown, used or expired token is NOT_FOUND, and so is that of a member who has left or may no longer give the
+   * role. Returns the tenant's id.
    */
   async accept(account: SignedIn | null, input: Joining): Promise<{ tenantId: string; accountId: string }> {
     const now = this.clock.now();
     const invitation = await findInvitationByToken(this.db.gate, hashToken(input.token));
-    if (!invitation || invitation.acceptedAt || invitation.expiresAt <= now)
-      throw new AppError('NOT_FOUND', 'No such invitation: it may be used or expired.', {
-        remedy: 'Ask for a new one.',
-      });
+    if (!invitation || invitation.acceptedAt || invitation.expiresAt <= now) throw noInvitation();
     const { tenantId, email, role } = invitation;
     if (account && account.email !== email) {
       throw new AppError('CONFLICT', 'This invitation is for another email address than yours.', {
@@ -137,6 +135,9 @@ export class TenantService {
     return inPlatform(this.db, async (tx) => {
       if (newcomer && !(await insertAccount(tx, newcomer))) throw hasAccount();
       await continueIn(tx, tenantId);
+      // Who invites knows the token: without this a member who is removed comes back by it.
+      const inviter = await tenants.lockInviterRole(tx, invitation.id);
+      if (!inviter || !mayGive(new Set(ROLE_PERMISSIONS[inviter]), role)) throw noInvitation();
       if (!(await tenants.markAccepted(tx, invitation.id, now)))
         throw new AppError('CONFLICT', 'This invitation has just been used.');
       const membership = { id: newId('membership'), tenantId, accountId, role, createdAt: now };
@@ -182,7 +183,7 @@ export class TenantService {
     });
   }
 
-  private prepare(tenantId: string, email: string, role: Role): Invited {
+  private prepare(tenantId: string, email: string, role: Role, invitedBy: string | null): Invited {
     const { token, hash } = newToken('invitation');
     const createdAt = this.clock.now();
     const expiresAt = new Date(createdAt.getTime() + INVITATION_MS);
@@ -195,6 +196,7 @@ export class TenantService {
       createdAt,
       expiresAt,
       acceptedAt: null,
+      invitedBy,
     };
     return { invitation, token };
   }
@@ -213,15 +215,23 @@ export class TenantService {
   }
 }
 
+function noInvitation(): AppError {
+  return new AppError('NOT_FOUND', 'No such invitation: it may be used or expired.', { remedy: 'Ask for a new one.' });
+}
+
 function hasAccount(): AppError {
   return new AppError('CONFLICT', 'There is an account with the invited email address.', {
     remedy: 'Sign in with it, then accept the invitation.',
   });
 }
 
+function mayGive(own: ReadonlySet<Permission>, role: Role): boolean {
+  return ROLE_PERMISSIONS[role].every((permission) => own.has(permission));
+}
+
 /** Nobody gives, takes or changes a role that may do what they themselves may not. */
 function refuseMoreThanOwn(scope: Scope, role: Role): void {
-  if (ROLE_PERMISSIONS[role].some((permission) => !scope.permissions.has(permission)))
+  if (!mayGive(scope.permissions, role))
     throw new AppError('FORBIDDEN', `The role ${role} may do what you may not.`, {
       remedy: 'Ask an owner of the tenant.',
     });

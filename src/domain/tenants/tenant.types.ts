@@ -1,5 +1,5 @@
-import { GraphQLISODateTime, Field, ID, InputType, ObjectType, registerEnumType } from 'type-graphql';
-import { connectionOf, Node, resultOf } from '../../platform/graphql.js';
+import { Field, ID, InputType, ObjectType, registerEnumType } from 'type-graphql';
+import { connectionOf, Node, resultOf, DateTime } from '../../platform/graphql.js';
 import { PERMISSIONS, type Permission, type Role } from '../../platform/permissions.js';
 
 /** GraphQL names have no colons: `dataset:read` is DATASET_READ. */
@@ -43,7 +43,7 @@ export class Tenant extends Node {
   @Field(() => String, { description: 'Its name.' })
   name: string;
 
-  @Field(() => GraphQLISODateTime, { description: 'When it was created.' })
+  @Field(() => DateTime, { description: 'When it was created.' })
   createdAt: Date;
 }
 
@@ -58,7 +58,7 @@ export class Member extends Node {
   @Field(() => RoleEnum, { description: 'What the person may do here.' })
   role: Role;
 
-  @Field(() => GraphQLISODateTime, { description: 'Since when.' })
+  @Field(() => DateTime, { description: 'Since when.' })
   createdAt: Date;
 }
 
@@ -73,13 +73,13 @@ export class Invitation extends Node {
   @Field(() => RoleEnum, { description: 'What the person will be.' })
   role: Role;
 
-  @Field(() => GraphQLISODateTime, { description: 'When it was made.' })
+  @Field(() => DateTime, { description: 'When it was made.' })
   createdAt: Date;
 
-  @Field(() => GraphQLISODateTime, { description: 'Until when it can be accepted.' })
+  @Field(() => DateTime, { description: 'Until when it can be accepted.' })
   expiresAt: Date;
 
-  @Field(() => GraphQLISODateTime, { nullable: true, description: 'When it was accepted, or null.' })
+  @Field(() => DateTime, { nullable: true, description: 'When it was accepted, or null.' })
   acceptedAt: Date | null;
 }
 
@@ -91,7 +91,7 @@ export class Application extends Node {
   @Field(() => String, { description: 'Its name, unique in the tenant.' })
   name: string;
 
-  @Field(() => GraphQLISODateTime, { description: 'When it was created.' })
+  @Field(() => DateTime, { description: 'When it was created.' })
   createdAt: Date;
 }
 
@@ -112,13 +112,13 @@ export class ApiKey extends Node {
   @Field(() => [PermissionEnum], { description: 'What it may do.' })
   permissions: Permission[];
 
-  @Field(() => GraphQLISODateTime, { description: 'When it was made.' })
+  @Field(() => DateTime, { description: 'When it was made.' })
   createdAt: Date;
 
-  @Field(() => GraphQLISODateTime, { description: 'Until when it works.' })
+  @Field(() => DateTime, { description: 'Until when it works.' })
   expiresAt: Date;
 
-  @Field(() => GraphQLISODateTime, { nullable: true, description: 'When it was revoked, or null.' })
+  @Field(() => DateTime, { nullable: true, description: 'When it was revoked, or null.' })
   revokedAt: Date | null;
 }
 
@@ -192,7 +192,7 @@ export class SignInPayload {
   @Field(() => String, { description: 'The session’s token, for `authorization: Bearer`. Shown once.' })
   token: string;
 
-  @Field(() => GraphQLISODateTime, { description: 'Until when it works.' })
+  @Field(() => DateTime, { description: 'Until when it works.' })
   expiresAt: Date;
 }
 export const SignInResult = resultOf(SignInPayload);
@@ -357,7 +357,7 @@ export class CreateApiKeyInput {
   })
   permissions: Permission[];
 
-  @Field(() => GraphQLISODateTime, {
+  @Field(() => DateTime, {
     nullable: true,
     description: 'Until when it works; a year from now unless told, ten at most.',
   })

@@ -1,10 +1,8 @@
-import type { Tx } from '../../platform/db.js';
+import { own, type Tx } from '../../platform/db.js';
 import { notFound } from '../../platform/errors.js';
 import { kindOf } from '../../platform/ids.js';
 import type { JobState } from '../../platform/jobs.js';
 import { TrainingRow } from './training.entity.js';
-
-// Row-level security confines every statement to the tenant of the transaction.
 
 export async function insertTraining(tx: Tx, row: TrainingRow): Promise<void> {
   await tx.insert(TrainingRow, row);
@@ -12,7 +10,7 @@ export async function insertTraining(tx: Tx, row: TrainingRow): Promise<void> {
 
 export function findTraining(tx: Tx, id: string): Promise<TrainingRow | null> {
   if (kindOf(id) !== 'training') return Promise.resolve(null);
-  return tx.findOneBy(TrainingRow, { id });
+  return tx.findOneBy(TrainingRow, { ...own(tx), id });
 }
 
 export async function getTraining(tx: Tx, id: string): Promise<TrainingRow> {
@@ -33,7 +31,8 @@ export function listTrainings(
   filter: TrainingFilter,
   page: { before: string | null; limit: number },
 ): Promise<TrainingRow[]> {
-  const query = tx.createQueryBuilder(TrainingRow, 'training').orderBy('training.id', 'DESC').take(page.limit);
+  const query = tx.createQueryBuilder(TrainingRow, 'training').where(own(tx));
+  query.orderBy('training.id', 'DESC').take(page.limit);
   if (page.before) query.andWhere('training.id < :before', { before: page.before });
   if (filter.modelId) query.andWhere('training.model_id = :modelId', { modelId: filter.modelId });
   if (filter.datasetVersionId)

@@ -1,9 +1,11 @@
 import { Arg, Args, Authorized, FieldResolver, ID, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
 import type { Algorithm, ParameterSpec } from '../../ml/spec.js';
 import { AppError, notFound } from '../../platform/errors.js';
-import { jobPayload } from '../../platform/events.js';
+import { jobPayload, type News } from '../../platform/events.js';
+import { isFinal } from '../../platform/jobs.js';
 import { CurrentScope, PageArgs, type RequestContext } from '../../platform/graphql.js';
 import type { Page } from '../../platform/page.js';
+import { loadOne } from '../../platform/loader.js';
 import type { Scope } from '../../platform/scope.js';
 import { type ModelService } from '../models/model.service.js';
 import { AlgorithmEnum, Model, ModelVersion, ParameterValue } from '../models/model.types.js';
@@ -107,13 +109,18 @@ export class TrainingResolver {
   @Subscription(() => Training, {
     topics: 'concordat_subject',
     topicId: topicOf,
-    description: 'A training as it is now, and again with every change of its state or progress.',
+    description:
+      'A training as it is now, and again with every change of what is asked for; complete once it has succeeded, failed or been cancelled.',
   })
-  trainingProgress(
+  async trainingProgress(
+    @Root() news: News,
     @CurrentScope() scope: Scope,
     @Arg('id', () => ID, { description: 'The training.' }) id: string,
   ): Promise<Training> {
-    return this.get(scope, id);
+    const training = await this.trainings.find(scope, id);
+    if (!training || isFinal(training.job.state)) news.last();
+    if (!training) throw notFound('training');
+    return training;
   }
 
   @FieldResolver(() => AlgorithmEnum, { description: 'How it learns.' })
@@ -129,7 +136,7 @@ export class TrainingResolver {
   @Authorized('model:read')
   @FieldResolver(() => Model, { description: 'The model whose next version it becomes.' })
   async model(@Root() training: TrainingView, @CurrentScope() scope: Scope): Promise<Model> {
-    const model = await this.models.find(scope, training.modelId);
+    const model = await loadOne(scope, this.models.findMany, training.modelId);
     if (!model) throw notFound('model');
     return model;
   }
@@ -139,9 +146,8 @@ export class TrainingResolver {
     nullable: true,
     description: 'The version that it became; null until it has succeeded.',
   })
-  async modelVersion(@Root() training: TrainingView, @CurrentScope() scope: Scope): Promise<ModelVersion | null> {
-    const [version] = await this.models.findVersionsOf(scope, [training.id]);
-    return version ?? null;
+  modelVersion(@Root() training: TrainingView, @CurrentScope() scope: Scope): Promise<ModelVersion | null> {
+    return loadOne(scope, this.models.findVersionsOf, training.id);
   }
 
   private async get(scope: Scope, id: string): Promise<TrainingView> {

@@ -1,6 +1,6 @@
-import { Field, Float, GraphQLISODateTime, ID, InputType, ObjectType, registerEnumType } from 'type-graphql';
+import { Field, Float, ID, InputType, ObjectType, registerEnumType } from 'type-graphql';
 import type { TaskName } from '../../ml/spec.js';
-import { connectionOf, Long, Node, resultOf } from '../../platform/graphql.js';
+import { connectionOf, Long, Node, resultOf, DateTime } from '../../platform/graphql.js';
 import { Job, JobStateEnum } from '../../platform/job.types.js';
 import type { JobState } from '../../platform/jobs.js';
 import { AlgorithmInput } from './algorithm.types.js';
@@ -45,7 +45,7 @@ export class Training extends Node {
   @Field(() => Job, { description: 'The work: state, progress, why it failed.' })
   job: Job;
 
-  @Field(() => GraphQLISODateTime, { description: 'When it was asked for.' })
+  @Field(() => DateTime, { description: 'When it was asked for.' })
   createdAt: Date;
 }
 
