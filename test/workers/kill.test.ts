@@ -63,7 +63,7 @@ const versions = () =>
 
 describe('a training ends in exactly one version', () => {
   it('when its child is killed', async () => {
-    const training = await start(400);
+    const training = await start(2000);
     await untilJob(platform.app, tenant, training.jobId, inTraining);
     const [child] = childrenOf(worker.pid!);
     process.kill(child!, 'SIGKILL');
@@ -75,7 +75,7 @@ describe('a training ends in exactly one version', () => {
   });
 
   it('when its worker is killed, whose children die with it', async () => {
-    const training = await start(400);
+    const training = await start(2000);
     await untilJob(platform.app, tenant, training.jobId, inTraining);
     const children = childrenOf(worker.pid!);
     expect(children).toHaveLength(1);
@@ -90,7 +90,7 @@ describe('a training ends in exactly one version', () => {
   });
 
   it('when its worker is told to stop: the next one takes over at once', async () => {
-    const training = await start(400);
+    const training = await start(2000);
     await untilJob(platform.app, tenant, training.jobId, inTraining);
     expect(await kill(worker, 'SIGTERM')).toBe(0);
     expect(await readJob(platform.app, tenant, training.jobId)).toMatchObject({ state: 'QUEUED', maxAttempts: 4 });

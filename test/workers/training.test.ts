@@ -63,23 +63,6 @@ afterAll(async () => {
 });
 
 describe('a training', () => {
-  it('keeps the figures of its last round when it is past it', async () => {
-    const { training } = await over();
-    const plan = await platform.app.trainings.plan(scope, training.id);
-    const onnx = await inTenant(platform.app.db, tenant, (tx) => platform.app.blobs.prepare(tx, tenant));
-    const told: JobProgress[] = [];
-    await runChild<unknown, JobProgress>({
-      program: new URL('../../workers/train-child.js', import.meta.url),
-      input: { data: plan.data, spec: plan.spec, onnx },
-      memoryLimitMb: 2048,
-      signal: new AbortController().signal,
-      onProgress: (progress) => void told.push(progress),
-    });
-    const [before, last] = told.slice(-2);
-    expect(before).toMatchObject({ phase: 'training', rounds: 20, metric: { name: 'logLoss' } });
-    expect(last).toEqual({ ...before, phase: 'sealing', fraction: 1 });
-  });
-
   it('ends in a numbered version with its lineage, figures and proof', async () => {
     const { training, job, version } = await over();
     expect(job).toMatchObject({ state: 'SUCCEEDED', attempt: 1, errorCode: null });
@@ -104,6 +87,23 @@ describe('a training', () => {
     expect(createHash('sha256').update(onnx).digest('hex')).toBe(digest);
     expect(await auditKinds(training.id)).toEqual(['training.started', 'training.finished']);
     expect(await auditKinds(version.id)).toEqual(['version.registered']);
+  });
+
+  it('keeps the figures of its last round when it is past it', async () => {
+    const { training } = await over();
+    const plan = await platform.app.trainings.plan(scope, training.id);
+    const onnx = await inTenant(platform.app.db, tenant, (tx) => platform.app.blobs.prepare(tx, tenant));
+    const told: JobProgress[] = [];
+    await runChild<unknown, JobProgress>({
+      program: new URL('../../workers/train-child.js', import.meta.url),
+      input: { data: plan.data, spec: plan.spec, onnx },
+      memoryLimitMb: 2048,
+      signal: new AbortController().signal,
+      onProgress: (progress) => void told.push(progress),
+    });
+    const [before, last] = told.slice(-2);
+    expect(before).toMatchObject({ phase: 'training', rounds: 20, metric: { name: 'logLoss' } });
+    expect(last).toEqual({ ...before, phase: 'sealing', fraction: 1 });
   });
 
   it('gives the same bytes for the same seed, under the next number', async () => {
