@@ -11,6 +11,7 @@ import {
   Int,
   InterfaceType,
   ObjectType,
+  registerEnumType,
 } from 'type-graphql';
 import { AppError, type RefusalKind } from './errors.js';
 import type { Page } from './page.js';
@@ -119,6 +120,15 @@ export function refusalOf(error: unknown): Refusal | null {
   if (!(error instanceof AppError) || !error.refusal) return null;
   const { code, message, remedy, retryAfterMs, field } = error;
   return Object.assign(new REFUSALS[error.refusal](), { code, message, remedy, retryAfterMs, field });
+}
+
+/** A GraphQL enum whose values are their own names, each with its sentence. */
+export function enumOf<Name extends string>(name: string, description: string, values: Record<Name, string>) {
+  const keys = Object.keys(values) as Name[];
+  const type = Object.fromEntries(keys.map((key) => [key, key])) as { [K in Name]: K };
+  const valuesConfig = Object.fromEntries(keys.map((key) => [key, { description: values[key] }]));
+  registerEnumType(type, { name, description, valuesConfig: valuesConfig as never });
+  return type;
 }
 
 @InterfaceType({ description: 'Anything with an id that is unique across the platform.' })

@@ -6,15 +6,9 @@ import { loadOne } from '../../platform/loader.js';
 import type { Page } from '../../platform/page.js';
 import type { Scope } from '../../platform/scope.js';
 import { type DatasetService } from './dataset.service.js';
-import {
-  CreateSplitInput,
-  type CreateSplitPayload,
-  CreateSplitResult,
-  DatasetVersion,
-  Split,
-  SplitConnection,
-} from './dataset.types.js';
+import { DatasetVersion } from './dataset.types.js';
 import { type SplitRow, type SplitService } from './split.service.js';
+import { CreateSplitInput, type CreateSplitPayload, CreateSplitResult, Split, SplitConnection } from './split.types.js';
 
 @Resolver(() => Split)
 export class SplitResolver {
