@@ -102,6 +102,7 @@ async function child(order: Order): Promise<void> {
     target: { task: 'binary', classes: ['0', '1'], y: Float64Array.from(data.y), warnings: [] } as unknown as Target,
     trainRows: Uint32Array.from({ length: order.rows }, (_, row) => row),
     validationRows: new Uint32Array(0),
+    weights: null,
     seed: 1,
     pace: new Pace(new AbortController().signal),
     onRound: () => {},

@@ -5,8 +5,14 @@
  */
 import { type ClassFigures, type Figure, type FigureName, type Metrics, type Ranking, type Values } from './metric.js';
 import { auc, classScores, confusionFigures, logLosses, meanOf, rank, regressionFigures } from './metric.js';
+import { pick } from './learned.js';
+import { type FittedModel } from './model.js';
 import { type Pace } from './pace.js';
+import { predictTable } from './predict.js';
 import { Rng } from './rng.js';
+import { SpecError } from './spec-error.js';
+import { type Table } from './table.js';
+import { type Target } from './target.js';
 
 /** Resamples: as many as WORK allows, within these. */
 const MOST_RESAMPLES = 1000;
@@ -17,6 +23,29 @@ const WORK = 1e8;
 const MOST_RANKED_CELLS = 2e6;
 
 type Statistic = (weights: Float64Array) => Values;
+
+/**
+ * The figures of a model on table rows that have a target.
+ * @throws SpecError DIVERGED where some answer is no finite number
+ */
+export async function evaluateModel(
+  fitted: FittedModel,
+  table: Table,
+  target: Target,
+  rows: Uint32Array,
+  { seed, pace }: { readonly seed: number; readonly pace: Pace },
+): Promise<Metrics> {
+  const { scores, labels } = predictTable(fitted, table, rows);
+  if (!scores.every(Number.isFinite))
+    throw new SpecError(
+      'DIVERGED',
+      'features',
+      'The model gives answers that are no finite numbers: some column holds values too large for it.',
+    );
+  const actual = pick(target.y, rows);
+  if (labels === null || fitted.classes === null) return evaluateNumbers(actual, scores, seed, pace);
+  return evaluateClasses(fitted.classes, fitted.task === 'binary', scores, labels, Int32Array.from(actual), seed, pace);
+}
 
 /**
  * @param classes in score order

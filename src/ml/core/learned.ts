@@ -23,6 +23,8 @@ export interface Lesson {
   /** Table rows, ascending; none lacks its target. */
   readonly trainRows: Uint32Array;
   readonly validationRows: Uint32Array;
+  /** What each table row counts, above 0; null: 1 each. Families that learn from weighted rows say so. */
+  readonly weights: Float64Array | null;
   readonly seed: number;
   readonly pace: Pace;
   readonly onRound: OnRound;

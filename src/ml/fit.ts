@@ -1,0 +1,138 @@
+/**
+ * Fitting: from a specification and rows to a model as plain data. What `train` does once, and searches, combinations and
+ * cross-validation many times. Everything is learned from the training rows; validation rows stop the rounds and choose the threshold.
+ */
+import { type Learned, type Lesson, pick } from './core/learned.js';
+import { type FittedModel, type InputColumn } from './core/model.js';
+import { predictTable } from './core/predict.js';
+import { type Table } from './core/table.js';
+import { readTarget, type Target } from './core/target.js';
+import { chooseThreshold, type ThresholdRule } from './core/threshold.js';
+import { fitLinear } from './linear/fit.js';
+import { type Algorithm, type AnyParameters, parseParameters, SpecError, type TaskName } from './spec.js';
+import { TEST, TRAIN, VALIDATION } from './split.js';
+import { fitBoosting, fitForest, fitSingleTree } from './trees/fit.js';
+
+/** What is to be learned. */
+export interface FitSpec {
+  readonly algorithm: Algorithm;
+  readonly task: TaskName;
+  readonly target: string;
+  /** Columns to learn from; null: all but the target. */
+  readonly features: readonly string[] | null;
+  /** As `parseParameters` gives them; missing ones take their defaults. */
+  readonly parameters: AnyParameters;
+  readonly seed: number;
+  /** Binary only: which class score[1] and the figures are about. Null: 'true', 1, or the rarer in training. */
+  readonly positiveClass?: string | null;
+}
+
+/** What a specification makes of a table and a split. */
+export interface Plan {
+  readonly columns: readonly string[];
+  readonly target: Target;
+  /** Table rows with a target, ascending. */
+  readonly rows: Readonly<Record<'train' | 'validation' | 'test', Uint32Array>>;
+  /** Per table row; null: all count the same. */
+  readonly weights: Float64Array | null;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * The request, checked against the table: columns, target, and the rows of each part that have a target.
+ * @param assignment TRAIN, VALIDATION or TEST per table row; rows of any other number take no part
+ */
+export function planFit(spec: FitSpec, table: Table, assignment: Uint8Array): Plan {
+  if (assignment.length !== table.rowCount)
+    throw new Error(`The split has ${assignment.length} rows, the table ${table.rowCount}.`);
+  const column = table.columns.find(({ name }) => name === spec.target);
+  if (column === undefined) throw new SpecError('UNKNOWN_COLUMN', 'target', `There is no column "${spec.target}".`);
+  const columns = chooseColumns(spec, table);
+  const isMissing = (row: number): boolean =>
+    column.kind === 'category' ? column.codes[row] < 0 : Number.isNaN(column.values[row]);
+  const all = Uint32Array.from({ length: table.rowCount }, (_, row) => row);
+  const used = all.filter((row) => assignment[row] <= TEST && !isMissing(row));
+  const part = (wanted: number): Uint32Array => used.filter((row) => assignment[row] === wanted);
+  const rows = { train: part(TRAIN), validation: part(VALIDATION), test: part(TEST) };
+  const target = readTarget(column, used, rows.train, spec);
+  const dropped = assignment.reduce((sum, part) => sum + (part <= TEST ? 1 : 0), 0) - used.length;
+  const warnings = dropped > 0 ? [`Rows left out because their target is missing: ${dropped}.`] : [];
+  return { columns, target, rows, weights: null, warnings };
+}
+
+/** @throws SpecError EMPTY_SPLIT where one of the parts has no row. */
+export function requireRows({ rows }: Plan, ...parts: (keyof Plan['rows'])[]): void {
+  const empty = parts.find((part) => rows[part].length === 0);
+  if (empty !== undefined)
+    throw new SpecError('EMPTY_SPLIT', 'split', `The ${empty} part of the split has no row with a target.`);
+}
+
+function chooseColumns(spec: FitSpec, table: Table): readonly string[] {
+  const names = table.columns.map(({ name }) => name);
+  if (spec.features === null) return names.filter((name) => name !== spec.target);
+  const unknown = spec.features.find((name) => !names.includes(name));
+  if (unknown !== undefined) throw new SpecError('UNKNOWN_COLUMN', 'features', `There is no column "${unknown}".`);
+  if (spec.features.includes(spec.target))
+    throw new SpecError('DUPLICATE_COLUMN', 'features', 'The target cannot be a feature as well.');
+  if (new Set(spec.features).size < spec.features.length)
+    throw new SpecError('DUPLICATE_COLUMN', 'features', 'A column is named twice.');
+  return spec.features;
+}
+
+export interface Fit {
+  readonly fitted: FittedModel;
+  readonly learned: Learned;
+}
+
+/** Learns from `lesson.trainRows`; chooses the threshold on `lesson.validationRows`. */
+export async function fitModel(spec: FitSpec, lesson: Lesson): Promise<Fit> {
+  const learned = await learn(spec, lesson);
+  return { fitted: finish(spec, lesson, learned), learned };
+}
+
+/** Rounds at most: trees per output, or steps of the optimiser. */
+export function roundsOf({ algorithm, parameters }: FitSpec): number {
+  switch (algorithm) {
+    case 'DECISION_TREE':
+      return 1;
+    case 'LINEAR':
+      return parseParameters(algorithm, parameters).maxIterations;
+    default:
+      return parseParameters(algorithm, parameters).nEstimators;
+  }
+}
+
+async function learn({ algorithm, parameters }: FitSpec, lesson: Lesson): Promise<Learned> {
+  switch (algorithm) {
+    case 'DECISION_TREE':
+      return fitSingleTree(lesson, parseParameters(algorithm, parameters));
+    case 'RANDOM_FOREST':
+      return fitForest(lesson, parseParameters(algorithm, parameters));
+    case 'GRADIENT_BOOSTING':
+      return fitBoosting(lesson, parseParameters(algorithm, parameters));
+    case 'LINEAR':
+      return fitLinear(lesson, parseParameters(algorithm, parameters));
+  }
+}
+
+/** The model with its inputs and, for two classes, the threshold that the validation rows choose. */
+function finish(spec: FitSpec, lesson: Lesson, { model, fitted }: Learned): FittedModel {
+  const { table, target, validationRows } = lesson;
+  const inputs: InputColumn[] = table.columns
+    .filter(({ name }) => fitted.columns.includes(name))
+    .map(({ name, kind }) => ({ name, kind, categories: fitted.categories.get(name) ?? null }));
+  const whole: FittedModel = {
+    model,
+    task: target.task,
+    classes: target.classes,
+    threshold: 0.5,
+    target: spec.target,
+    inputs,
+  };
+  if (target.task !== 'binary') return whole;
+  const { scores } = predictTable(whole, table, validationRows);
+  const positive = scores.filter((_, i) => i % 2 === 1);
+  const actual = Int32Array.from(pick(target.y, validationRows));
+  const rule = parseParameters(spec.algorithm, spec.parameters).decisionThreshold satisfies ThresholdRule;
+  return { ...whole, threshold: chooseThreshold(positive, actual, rule) };
+}

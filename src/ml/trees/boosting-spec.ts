@@ -1,0 +1,82 @@
+/** Hyper-parameters of gradient boosting. */
+import { type AlgorithmSpec, decisionThreshold } from '../core/parameter.js';
+import { catL2, catSmooth, maxBins, maxDepth, minSamplesLeaf } from './tree-spec.js';
+
+export const GRADIENT_BOOSTING = {
+  description:
+    'Trees added one after another, each to the gradient of the loss that is left, grown leaf by leaf on histograms, stopped when the validation loss no longer falls.',
+  parameters: [
+    {
+      name: 'nEstimators',
+      type: 'INT',
+      min: 1,
+      max: 10_000,
+      default: 300,
+      description: 'Most boosting rounds; a round adds one tree, or one for each of more than two classes.',
+    },
+    {
+      name: 'learningRate',
+      type: 'FLOAT',
+      min: 0.0001,
+      max: 1,
+      default: 0.1,
+      description: 'Share of each tree that is added to the scores.',
+    },
+    { name: 'numLeaves', type: 'INT', min: 2, max: 1_024, default: 31, description: 'Most leaves of a tree.' },
+    maxDepth(0),
+    minSamplesLeaf(20),
+    {
+      name: 'minChildWeight',
+      type: 'FLOAT',
+      min: 0,
+      max: 1e9,
+      default: 0.001,
+      description: 'Least sum of second derivatives of the loss that a leaf may hold.',
+    },
+    {
+      name: 'minSplitGain',
+      type: 'FLOAT',
+      min: 0,
+      max: 1e9,
+      default: 0,
+      description: 'Least decrease of the loss for which a leaf is split.',
+    },
+    {
+      name: 'regLambda',
+      type: 'FLOAT',
+      min: 0,
+      max: 1e9,
+      default: 1,
+      description: 'L2 penalty on the values of the leaves.',
+    },
+    {
+      name: 'subsample',
+      type: 'FLOAT',
+      min: 0.01,
+      max: 1,
+      default: 1,
+      description: 'Share of the rows, drawn without replacement, that each round learns from.',
+    },
+    {
+      name: 'colsample',
+      type: 'FLOAT',
+      min: 0.01,
+      max: 1,
+      default: 1,
+      description: 'Share of the columns that each tree may use.',
+    },
+    {
+      name: 'earlyStoppingRounds',
+      type: 'INT',
+      min: 0,
+      max: 10_000,
+      default: 25,
+      description:
+        'Rounds without a better validation loss after which training stops and the best round is kept; 0 runs all rounds and keeps them.',
+    },
+    maxBins,
+    catSmooth(10),
+    catL2(10),
+    decisionThreshold,
+  ],
+} as const satisfies AlgorithmSpec;
