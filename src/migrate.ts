@@ -9,6 +9,7 @@ import { Agreements0000000000005 } from '../migrations/0005-agreements.js';
 import { Ledger0000000000006 } from '../migrations/0006-ledger.js';
 import { InvitedBy0000000000007 } from '../migrations/0007-invited-by.js';
 import { Installation0000000000008 } from '../migrations/0008-installation.js';
+import { TrainingOptions0000000000009 } from '../migrations/0009-training-options.js';
 import { ConfigError, loadConfig } from './config.js';
 import { ensureOperator } from './domain/tenants/account.service.js';
 import { openDb, ROLES, rolePassword } from './platform/db.js';
@@ -24,6 +25,7 @@ export const MIGRATIONS = [
   Ledger0000000000006,
   InvitedBy0000000000007,
   Installation0000000000008,
+  TrainingOptions0000000000009,
 ];
 
 /** Any number will do as long as every version of Concordat uses the same: two starts at once migrate one after the other. */

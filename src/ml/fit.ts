@@ -9,12 +9,21 @@ import { type Table } from './core/table.js';
 import { readTarget, type Target } from './core/target.js';
 import { chooseThreshold, type ThresholdRule } from './core/threshold.js';
 import { fitLinear } from './linear/fit.js';
-import { type Algorithm, type AnyParameters, parseParameters, SpecError, type TaskName } from './spec.js';
+import {
+  type Algorithm,
+  ALGORITHM_SPECS,
+  type AnyParameters,
+  checkConstraints,
+  type FitOptions,
+  parseParameters,
+  SpecError,
+  type TaskName,
+} from './spec.js';
 import { TEST, TRAIN, VALIDATION } from './split.js';
 import { fitBoosting, fitForest, fitSingleTree } from './trees/fit.js';
 
 /** What is to be learned. */
-export interface FitSpec {
+export interface FitSpec extends FitOptions {
   readonly algorithm: Algorithm;
   readonly task: TaskName;
   readonly target: string;
@@ -48,6 +57,10 @@ export function planFit(spec: FitSpec, table: Table, assignment: Uint8Array): Pl
   const column = table.columns.find(({ name }) => name === spec.target);
   if (column === undefined) throw new SpecError('UNKNOWN_COLUMN', 'target', `There is no column "${spec.target}".`);
   const columns = chooseColumns(spec, table);
+  if (spec.constraints) {
+    const learned = table.columns.filter(({ name }) => columns.includes(name));
+    checkConstraints(spec.constraints, ALGORITHM_SPECS[spec.algorithm], learned);
+  }
   const isMissing = (row: number): boolean =>
     column.kind === 'category' ? column.codes[row] < 0 : Number.isNaN(column.values[row]);
   const all = Uint32Array.from({ length: table.rowCount }, (_, row) => row);
@@ -55,6 +68,12 @@ export function planFit(spec: FitSpec, table: Table, assignment: Uint8Array): Pl
   const part = (wanted: number): Uint32Array => used.filter((row) => assignment[row] === wanted);
   const rows = { train: part(TRAIN), validation: part(VALIDATION), test: part(TEST) };
   const target = readTarget(column, used, rows.train, spec);
+  if (target.task === 'multiclass' && spec.constraints?.monotone?.length)
+    throw new SpecError(
+      'TASK_DOES_NOT_FIT',
+      'constraints.monotone',
+      'A prediction can be held to rise or fall with a column where it is a number or one of two classes, not one of several.',
+    );
   const dropped = assignment.reduce((sum, part) => sum + (part <= TEST ? 1 : 0), 0) - used.length;
   const warnings = dropped > 0 ? [`Rows left out because their target is missing: ${dropped}.`] : [];
   return { columns, target, rows, weights: null, warnings };

@@ -2,12 +2,14 @@
  * Every algorithm and hyper-parameter: the one schema from which the trainer takes its defaults and ranges, the API its
  * inputs and the documentation its tables. Each family describes its own.
  */
+import { type Constraints } from './core/constraint.js';
 import { type AlgorithmSpec, type ParameterSpec, parseParameter, type ValuesOf } from './core/parameter.js';
 import { SpecError } from './core/spec-error.js';
 import { LINEAR } from './linear/linear-spec.js';
 import { GRADIENT_BOOSTING } from './trees/boosting-spec.js';
 import { DECISION_TREE, RANDOM_FOREST } from './trees/forest-spec.js';
 
+export { checkConstraints, type Constraints, type Direction, DIRECTIONS } from './core/constraint.js';
 export type { AlgorithmSpec, ParameterSpec } from './core/parameter.js';
 export { SpecError, type SpecErrorCode } from './core/spec-error.js';
 
@@ -27,6 +29,11 @@ export type Parameters<A extends Algorithm = Algorithm> = ValuesOf<(typeof ALGOR
 
 /** Parameters of any algorithm, as they are stored. */
 export type AnyParameters = Readonly<Record<string, number | boolean | string>>;
+
+/** What a request may add; what is absent or null adds nothing. As it is stored. */
+export interface FitOptions {
+  readonly constraints?: Constraints | null;
+}
 
 /**
  * `given` with the defaults filled in. Absent, null and undefined entries take the default.

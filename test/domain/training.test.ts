@@ -145,6 +145,11 @@ describe('a training through the API', () => {
       'input.algorithm.decisionTree.maxDepth',
     ],
     ['an unknown target', { target: 'nothing' }, 'input.target'],
+    [
+      'a constraint on an algorithm that knows none',
+      { algorithm: { linear: {} }, constraints: { monotone: [{ column: 'age', direction: 'INCREASING' }] } },
+      'input.constraints',
+    ],
     ['both a model and a name', { modelId: 'mdl_0' }, 'input.modelId'],
   ])('refuses %s with the field at fault', async (_name, more, field) => {
     await expect(start(more)).rejects.toThrow(`"field":"${field}"`);

@@ -1,5 +1,5 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
-import type { Algorithm, AnyParameters, TaskName } from '../../ml/spec.js';
+import type { Algorithm, AnyParameters, FitOptions, TaskName } from '../../ml/spec.js';
 
 /** What was asked for. How far it is, and how it ended, is in its job. */
 @Entity('training')
@@ -36,6 +36,9 @@ export class TrainingRow {
 
   @Column('jsonb')
   parameters: AnyParameters;
+
+  @Column('jsonb')
+  options: FitOptions;
 
   @Column('bigint')
   seed: number;

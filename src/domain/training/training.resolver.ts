@@ -10,6 +10,7 @@ import type { Scope } from '../../platform/scope.js';
 import { type ModelService } from '../models/model.service.js';
 import { AlgorithmEnum, Model, ModelVersion, ParameterValue } from '../models/model.types.js';
 import { algorithmOf, fieldOf } from './algorithm.types.js';
+import { TrainingConstraints } from './constraint.types.js';
 import { describeAlgorithms, type TrainingService, type TrainingView } from './training.service.js';
 import {
   CancelTrainingInput,
@@ -131,6 +132,11 @@ export class TrainingResolver {
   @FieldResolver(() => [ParameterValue], { description: 'The hyper-parameters, all of them.' })
   parameters(@Root() { parameters }: TrainingView): ParameterValue[] {
     return Object.entries(parameters).map(([name, value]) => ({ name, value: String(value) }));
+  }
+
+  @FieldResolver(() => TrainingConstraints, { description: 'What the model is held to.' })
+  constraints(@Root() { options }: TrainingView): TrainingConstraints {
+    return { monotone: options.constraints?.monotone ?? [], interactions: options.constraints?.interactions ?? [] };
   }
 
   @Authorized('model:read')

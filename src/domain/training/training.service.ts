@@ -3,6 +3,8 @@ import {
   ALGORITHMS,
   ALGORITHM_SPECS,
   type Algorithm,
+  checkConstraints,
+  type FitOptions,
   parseParameters,
   SpecError,
   type TaskName,
@@ -30,7 +32,7 @@ export type { TrainingFilter } from './training.repo.js';
 /** A dataset version and one of its splits, ready to train on. */
 type TrainingData = Awaited<ReturnType<SplitService['trainingInput']>>;
 
-export interface NewTraining {
+export interface NewTraining extends FitOptions {
   readonly datasetVersionId: string;
   readonly splitId: string;
   readonly target: string;
@@ -93,6 +95,8 @@ export class TrainingService {
     return inTenant(this.db, scope, async (tx) => {
       const data = await this.splits.trainingInput(tx, scope, input);
       checkColumns(input, data);
+      const features = input.features ? [...input.features] : usualFeatures(input.target, data);
+      checkOptions(input, features, data);
       const { model, isNew } = await this.modelFor(tx, scope, input);
       const id = newId('training');
       const row: TrainingRow = {
@@ -102,11 +106,12 @@ export class TrainingService {
         datasetVersionId: input.datasetVersionId,
         splitId: input.splitId,
         target: input.target,
-        features: input.features ? [...input.features] : usualFeatures(input.target, data),
+        features,
         task: input.task ?? 'AUTO',
         positiveClass: input.positiveClass ?? null,
         algorithm: input.algorithm.name,
         parameters: parameters as TrainingRow['parameters'],
+        options: optionsOf(input),
         seed,
         jobId: await enqueueJob(tx, scope, { name: 'train', subjectId: id }),
         createdAt: this.clock.now(),
@@ -114,7 +119,8 @@ export class TrainingService {
       await trainings.insertTraining(tx, row);
       if (isNew) await appendAudit(tx, scope, { kind: 'model.created', subjectId: model.id, at: row.createdAt });
       const { modelId, datasetVersionId, splitId, target, algorithm } = row;
-      const detail = { modelId, datasetVersionId, splitId, target, algorithm, parameters: row.parameters, seed };
+      const { parameters: all, options } = row;
+      const detail = { modelId, datasetVersionId, splitId, target, algorithm, parameters: all, options, seed };
       await appendAudit(tx, scope, { kind: 'training.started', subjectId: id, detail, at: row.createdAt });
       return { ...row, job: await getJob(tx, scope, row.jobId) };
     });
@@ -170,14 +176,14 @@ export class TrainingService {
       const training = await trainings.getTraining(tx, id);
       const { version, row: _, ...data } = await this.splits.trainingInput(tx, scope, training);
       const datasetDigest = version.digest!;
-      const { algorithm, task, target, features, parameters, seed, positiveClass } = training;
+      const { algorithm, task, target, features, parameters, options, seed, positiveClass } = training;
       // Nothing that differs between two trainings alike: the same request gives the same file.
       const metadata = { datasetDigest, splitDigest: data.splitDigest };
       return {
         training,
         data,
         datasetDigest,
-        spec: { algorithm, task, target, features, parameters, seed, positiveClass, metadata },
+        spec: { ...options, algorithm, task, target, features, parameters, seed, positiveClass, metadata },
       };
     });
   }
@@ -255,6 +261,20 @@ function checkColumns(input: NewTraining, data: TrainingData): void {
   if (unknown >= 0) throw invalid(`features.${unknown}`, 'The dataset has no such column.');
   if (input.features.includes(input.target)) throw invalid('features', 'The target cannot be a feature as well.');
   if (new Set(input.features).size < input.features.length) throw invalid('features', 'A column is named twice.');
+}
+
+/** What was given of the options, as it is kept. */
+function optionsOf({ constraints }: FitOptions): FitOptions {
+  return constraints ? { constraints } : {};
+}
+
+/** @param features the columns to learn from */
+function checkOptions({ constraints, algorithm }: NewTraining, features: readonly string[], data: TrainingData): void {
+  if (!constraints) return;
+  const columns = data.version
+    .columns!.filter(({ name }) => features.includes(name))
+    .map(({ name, type }) => ({ name, kind: type.toLowerCase() as Lowercase<typeof type> }));
+  asInput('input', () => checkConstraints(constraints, ALGORITHM_SPECS[algorithm.name], columns));
 }
 
 /** Columns that tell something of more than one row: no identifiers, free text, constants. */

@@ -4,6 +4,7 @@ import { connectionOf, Long, Node, resultOf, DateTime } from '../../platform/gra
 import { Job, JobStateEnum } from '../../platform/job.types.js';
 import type { JobState } from '../../platform/jobs.js';
 import { AlgorithmInput } from './algorithm.types.js';
+import { ConstraintsInput } from './constraint.types.js';
 
 export const TaskEnum = {
   AUTO: 'AUTO',
@@ -127,6 +128,12 @@ export class StartTrainingInput {
 
   @Field(() => AlgorithmInput, { description: 'How to learn.' })
   algorithm: AlgorithmInput;
+
+  @Field(() => ConstraintsInput, {
+    nullable: true,
+    description: 'What the model may not contradict; nothing unless told.',
+  })
+  constraints?: ConstraintsInput | null;
 
   @Field(() => Long, { nullable: true, description: '0 to 2^32 - 1; drawn at random unless told.' })
   seed?: number | null;

@@ -21,6 +21,8 @@ export type ParameterSpec =
 
 export interface AlgorithmSpec {
   readonly description: string;
+  /** Whether it can be held to constraints (core/constraint.ts). */
+  readonly takesConstraints?: boolean;
   readonly parameters: readonly ParameterSpec[];
 }
 
