@@ -98,7 +98,8 @@ export async function train(spec: TrainSpec, table: Table, context: TrainContext
 
 function importance({ model, contributions, fitted }: Learned): { column: string; gain: number }[] {
   const sums = new Map<string, number>(fitted.columns.map((column) => [column, 0]));
-  model.features.forEach(({ column }, f) => sums.set(column, sums.get(column)! + contributions[f]));
+  const owners = model.family === 'combined' ? fitted.columns : model.features.map(({ column }) => column);
+  owners.forEach((column, f) => sums.set(column, sums.get(column)! + contributions[f]));
   const total = contributions.reduce((sum, value) => sum + value, 0);
   return [...sums]
     .map(([column, sum]) => ({ column, gain: total > 0 ? sum / total : 0 }))

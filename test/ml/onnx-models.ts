@@ -1,10 +1,11 @@
 /** Random fitted models and tables of every kind: what the exporter must be able to say. The seed decides everything. */
 import {
+  type CombinedModel,
   type Feature,
   type FittedModel,
   type InputColumn,
   type Link,
-  type Model,
+  type SingleModel,
   type Tree,
 } from '../../src/ml/core/model.js';
 import { type Column, type Table } from '../../src/ml/core/table.js';
@@ -27,7 +28,8 @@ export const pick = <T>(rng: Random, from: readonly T[]): T => from[below(rng, f
 const normal = (rng: Random): number => Math.sqrt(-2 * Math.log(1 - rng())) * Math.cos(2 * Math.PI * rng());
 
 export interface ModelShape {
-  readonly family: 'boosting' | 'forest' | 'linear';
+  /** pool and stack: a combination of the three others. */
+  readonly family: 'boosting' | 'forest' | 'linear' | 'pool' | 'stack';
   readonly task: FittedModel['task'];
   readonly trees?: number;
   readonly depth?: number;
@@ -109,14 +111,37 @@ export function randomModel(seed: number, shape: ModelShape, rowCount = 400): Ra
     shape.task === 'regression'
       ? null
       : Array.from({ length: count }, (_, k) => ['nein', 'já', '', '三'][k] ?? `class ${k}`);
-  const link: Link =
-    shape.family === 'forest' || classes === null ? 'identity' : shape.task === 'binary' ? 'sigmoid' : 'softmax';
-  const outputs = link === 'sigmoid' ? 1 : count;
-  const model =
-    shape.family === 'linear'
-      ? linearModel(rng, inputs, { ...shape, outputs, link })
-      : treeModel(rng, inputs, { ...shape, outputs, link });
+  const combined = shape.family === 'pool' || shape.family === 'stack';
+  const model = combined ? combinedModel(rng, inputs, shape, count) : singleModel(rng, inputs, shape, count);
   return { table, fitted: { model, task: shape.task, classes, threshold: rng(), target: 'ziel', inputs } };
+}
+
+function singleModel(rng: Random, inputs: readonly InputColumn[], shape: ModelShape, count: number): SingleModel {
+  const shares = shape.family === 'forest' || shape.task === 'regression';
+  const link: Link = shares ? 'identity' : shape.task === 'binary' ? 'sigmoid' : 'softmax';
+  const wanted = { ...shape, link, outputs: link === 'sigmoid' ? 1 : count };
+  return shape.family === 'linear' ? linearModel(rng, inputs, wanted) : treeModel(rng, inputs, wanted);
+}
+
+/** Two members of each family; each knows its own part of the inputs. */
+function combinedModel(rng: Random, inputs: readonly InputColumn[], shape: ModelShape, count: number): CombinedModel {
+  const families = ['boosting', 'linear', 'forest', 'forest', 'boosting', 'linear'] as const;
+  const members = families.map((family, m) =>
+    singleModel(rng, inputs.length > 1 ? inputs.slice(m % 2) : inputs, { ...shape, family }, count),
+  );
+  if (shape.family === 'pool') {
+    const weights = Float64Array.from(members, () => rng());
+    const sum = weights.reduce((a, b) => a + b, 0);
+    return { family: 'combined', members, weights: weights.map((weight) => weight / sum), stack: null };
+  }
+  const link: Link = shape.task === 'regression' ? 'identity' : shape.task === 'binary' ? 'sigmoid' : 'softmax';
+  const intercept = Float64Array.from({ length: link === 'sigmoid' ? 1 : count }, () => normal(rng));
+  return {
+    family: 'combined',
+    members,
+    weights: Float64Array.from(members, () => normal(rng)),
+    stack: { intercept, link },
+  };
 }
 
 interface Wanted extends ModelShape {
@@ -124,7 +149,7 @@ interface Wanted extends ModelShape {
   readonly link: Link;
 }
 
-function linearModel(rng: Random, inputs: readonly InputColumn[], { outputs, link, scale = 0.3 }: Wanted): Model {
+function linearModel(rng: Random, inputs: readonly InputColumn[], { outputs, link, scale = 0.3 }: Wanted): SingleModel {
   const features = inputs.flatMap((input): Feature[] => {
     const column = input.name;
     if (input.kind !== 'category')
@@ -150,7 +175,7 @@ function linearModel(rng: Random, inputs: readonly InputColumn[], { outputs, lin
   };
 }
 
-function treeModel(rng: Random, inputs: readonly InputColumn[], { outputs, link, ...shape }: Wanted): Model {
+function treeModel(rng: Random, inputs: readonly InputColumn[], { outputs, link, ...shape }: Wanted): SingleModel {
   const features = inputs.map((input): Feature => {
     const column = input.name;
     if (input.kind === 'category') return { kind: 'code', column, categories: input.categories! };

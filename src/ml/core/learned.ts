@@ -35,7 +35,7 @@ export interface Lesson {
 export interface Learned {
   readonly model: Model;
   readonly fitted: FittedFeatures;
-  /** How much each feature of the model contributes, in any unit. */
+  /** How much each feature of the model contributes, in any unit; of a combination, each of `fitted.columns`. */
   readonly contributions: Float64Array;
   readonly rounds: number;
   readonly bestRound: number;

@@ -74,7 +74,28 @@ export interface LinearModel {
   readonly link: Link;
 }
 
-export type Model = TreeModel | LinearModel;
+/** A model that stands alone, or is a member of a combination. */
+export type SingleModel = TreeModel | LinearModel;
+
+/**
+ * Models that answer together. With s[m, k] the scores of member m after its link, in float64, without rounding:
+ *
+ *   pooled    score[k] = Σ_m weights[m] s[m, k], weights that sum to 1                  (voting, bagging)
+ *   stacked   raw[k] = intercept[k] + Σ_m weights[m] z(s[m, k]), then `link`            (stacking)
+ *             z: identity s; sigmoid log(p / (1 - p)), p = s[m, 1]; softmax log(p); p at least CLIP, and at most 1 - CLIP for sigmoid
+ */
+export interface CombinedModel {
+  readonly family: 'combined';
+  readonly members: readonly SingleModel[];
+  readonly weights: Float64Array;
+  /** Null: pooled. */
+  readonly stack: { readonly intercept: Float64Array; readonly link: Link } | null;
+}
+
+/** The least share that a stack takes for what it is: a forest that saw no row of a class says 0. */
+export const CLIP = 1e-4;
+
+export type Model = SingleModel | CombinedModel;
 
 /** What the model answers. `classes` in score order; null for regression. */
 export interface FittedModel {

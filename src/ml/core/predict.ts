@@ -5,10 +5,19 @@
  *   feature   float32: fround(value), or fround((fround(value) - mean) / scale) with the middle in float64
  *   raw       float64: base + sum (or mean) of leaves, or intercept + weights . features. In float32 a thousand trees would
  *             differ by the order of the sum alone: ONNX Runtime adds float32 trees in float32, double ones in float64.
- *   score     float32: fround(link(raw)), as the graph returns it
+ *   score     float32: fround(link(raw)), as the graph returns it; a combination works on what members have before the rounding
  *   label     binary: class 1 where score[1] >= threshold; multi-class: the first of the largest scores
  */
-import { type FittedModel, type LinearModel, type Link } from './model.js';
+import {
+  CLIP,
+  type CombinedModel,
+  type FittedModel,
+  type LinearModel,
+  type Link,
+  type Model,
+  type SingleModel,
+  type TreeModel,
+} from './model.js';
 import { featureMatrix } from './feature-matrix.js';
 import { type Table } from './table.js';
 import { compileTrees, addTrees } from './walk.js';
@@ -25,35 +34,92 @@ const BLOCK_FLOATS = 1 << 16;
 
 /** Scores and labels of `rows` (indices into `table`; null: all rows, in order). Columns the model knows must exist. */
 export function predictTable(fitted: FittedModel, table: Table, rows: Uint32Array | null): Prediction {
-  const { model } = fitted;
-  const count = rows === null ? table.rowCount : rows.length;
-  const width = model.features.length;
-  const rawWidth = rawOutputs(fitted);
   const outputs = fitted.classes?.length ?? 1;
-  const addRaw = model.family === 'trees' ? treeScorer(model) : linearScorer(model);
-  const fill = featureMatrix(model.features, table);
-  const blockRows = Math.max(1, Math.min(count, Math.floor(BLOCK_FLOATS / Math.max(1, width))));
-  const block = new Float32Array(blockRows * width);
-  const raw = new Float64Array(blockRows * rawWidth);
-  const scores = new Float64Array(count * outputs);
-  for (let from = 0; from < count; from += blockRows) {
-    const size = Math.min(blockRows, count - from);
-    fill(block, rows, from, size);
-    addRaw(block, size, raw);
-    linkScores(model.link, raw, rawWidth, scores.subarray(from * outputs, (from + size) * outputs));
-  }
+  const scores = scoreTable(fitted.model, outputs, table, rows);
+  for (let at = 0; at < scores.length; at++) scores[at] = Math.fround(scores[at]!);
   return { scores, labels: fitted.classes === null ? null : chooseLabels(scores, outputs, fitted) };
 }
 
+/** rows x outputs as they are before the rounding to float32. */
+export function scoreTable(model: Model, outputs: number, table: Table, rows: Uint32Array | null): Float64Array {
+  const count = rows === null ? table.rowCount : rows.length;
+  const answer = answererOf(model, outputs, table);
+  const scores = new Float64Array(count * outputs);
+  for (let from = 0; from < count; from += ANSWER_ROWS) {
+    const size = Math.min(ANSWER_ROWS, count - from);
+    answer(rows, from, size, scores.subarray(from * outputs, (from + size) * outputs));
+  }
+  return scores;
+}
+
+/** Writes the scores of table rows rows[from .. from + size) into out (size x outputs). */
+type Answerer = (rows: Uint32Array | null, from: number, size: number, out: Float64Array) => void;
+
+/** Rows that a model answers at a time; a combination keeps so many answers of a member. */
+const ANSWER_ROWS = 1 << 14;
+
+function answererOf(model: Model, outputs: number, table: Table): Answerer {
+  return model.family === 'combined' ? together(model, outputs, table) : alone(model, outputs, table);
+}
+
+function alone(model: SingleModel, outputs: number, table: Table): Answerer {
+  const width = model.features.length;
+  const rawWidth = rawOutputs(model);
+  const addRaw = model.family === 'trees' ? treeScorer(model) : linearScorer(model);
+  const fill = featureMatrix(model.features, table);
+  const blockRows = Math.max(1, Math.min(ANSWER_ROWS, Math.floor(BLOCK_FLOATS / Math.max(1, width))));
+  const block = new Float32Array(blockRows * width);
+  const raw = new Float64Array(blockRows * rawWidth);
+  return (rows, from, size, out) => {
+    for (let done = 0; done < size; done += blockRows) {
+      const part = Math.min(blockRows, size - done);
+      fill(block, rows, from + done, part);
+      addRaw(block, part, raw);
+      linkScores(model.link, raw, rawWidth, out.subarray(done * outputs, (done + part) * outputs));
+    }
+  };
+}
+
+function together({ members, weights, stack }: CombinedModel, outputs: number, table: Table): Answerer {
+  const answerers = members.map((member) => alone(member, outputs, table));
+  const scores = new Float64Array(ANSWER_ROWS * outputs);
+  const rawWidth = stack?.link === 'sigmoid' ? 1 : outputs;
+  const raw = new Float64Array(ANSWER_ROWS * rawWidth);
+  return (rows, from, size, out) => {
+    const sums = stack === null ? out : raw.subarray(0, size * rawWidth);
+    sums.fill(0);
+    answerers.forEach((answer, m) => {
+      answer(rows, from, size, scores.subarray(0, size * outputs));
+      if (stack !== null) stackInputs(stack.link, scores, size * rawWidth);
+      for (let at = 0; at < sums.length; at++) sums[at]! += weights[m]! * scores[at]!;
+    });
+    if (stack === null) return;
+    for (let at = 0; at < sums.length; at++) sums[at]! += stack.intercept[at % rawWidth]!;
+    linkScores(stack.link, sums, rawWidth, out);
+  };
+}
+
+/** z of CombinedModel in place of a member's scores: the first `count` entries of `scores`. */
+export function stackInputs(link: Link, scores: Float64Array, count: number): void {
+  if (link === 'identity') return;
+  for (let at = 0; at < count; at++) {
+    if (link === 'softmax') {
+      scores[at] = Math.log(Math.max(scores[at]!, CLIP));
+      continue;
+    }
+    const p = Math.min(Math.max(scores[2 * at + 1]!, CLIP), 1 - CLIP);
+    scores[at] = Math.log(p / (1 - p));
+  }
+}
+
 /** How many raw scores the model makes: one for a sigmoid, else one per class or the single value. */
-export function rawOutputs(fitted: FittedModel): number {
-  const { model } = fitted;
+export function rawOutputs(model: SingleModel): number {
   return model.family === 'trees' ? model.base.length : model.intercept.length;
 }
 
 type Scorer = (block: Float32Array, size: number, raw: Float64Array) => void;
 
-function treeScorer(model: Extract<FittedModel['model'], { family: 'trees' }>): Scorer {
+function treeScorer(model: TreeModel): Scorer {
   const compiled = compileTrees(model);
   const share = model.aggregate === 'mean' && model.trees.length > 0 ? model.trees.length : 1;
   return (block, size, raw) => {
@@ -84,8 +150,8 @@ function linkScores(link: Link, raw: Float64Array, rawWidth: number, out: Float6
   if (link === 'sigmoid') {
     for (let i = 0; 2 * i < out.length; i++) {
       const p = 1 / (1 + Math.exp(-raw[i]!));
-      out[2 * i] = Math.fround(1 - p);
-      out[2 * i + 1] = Math.fround(p);
+      out[2 * i] = 1 - p;
+      out[2 * i + 1] = p;
     }
   } else if (link === 'softmax') {
     for (let at = 0; at < out.length; at += rawWidth) {
@@ -93,10 +159,10 @@ function linkScores(link: Link, raw: Float64Array, rawWidth: number, out: Float6
       for (let k = 0; k < rawWidth; k++) max = Math.max(max, raw[at + k]!);
       let sum = 0;
       for (let k = 0; k < rawWidth; k++) sum += Math.exp(raw[at + k]! - max);
-      for (let k = 0; k < rawWidth; k++) out[at + k] = Math.fround(Math.exp(raw[at + k]! - max) / sum);
+      for (let k = 0; k < rawWidth; k++) out[at + k] = Math.exp(raw[at + k]! - max) / sum;
     }
   } else {
-    for (let at = 0; at < out.length; at++) out[at] = Math.fround(raw[at]!);
+    for (let at = 0; at < out.length; at++) out[at] = raw[at]!;
   }
 }
 

@@ -7,7 +7,7 @@
  *   category   the first, a middle and the last known one; one never seen; missing
  */
 import { DAY_MS } from '../core/feature-matrix.js';
-import { type FittedModel, type TreeModel } from '../core/model.js';
+import { type FittedModel, type Model, type TreeModel } from '../core/model.js';
 import { type Column, type Table } from '../core/table.js';
 
 /** Thresholds tried at most for one column, and rows and cells in all. */
@@ -20,8 +20,7 @@ const UNSEEN = '\u2063never seen in training\u2063';
 export function edgeTable(fitted: FittedModel, table: Table, rows: Uint32Array, seed: number): Table {
   const byName = new Map(table.columns.map((column) => [column.name, column]));
   const columns = fitted.inputs.map(({ name }) => withUnseen(byName.get(name)!));
-  const thresholds =
-    fitted.model.family === 'trees' ? thresholdsByColumn(fitted.model, seed) : new Map<string, number[]>();
+  const thresholds = thresholdsByColumn(treeModels(fitted.model), seed);
   const edges = columns.map((column) => edgeValues(column, thresholds.get(column.name) ?? []));
   const total = edges.reduce((sum, values) => sum + values.length, 0);
   const share = Math.min(MAX_ROWS, MAX_CELLS / columns.length) / Math.max(1, total);
@@ -79,15 +78,22 @@ export function nextFloat(value: number, step: 1 | -1): number {
   return floats[0]!;
 }
 
+function treeModels(model: Model): TreeModel[] {
+  const models = model.family === 'combined' ? model.members : [model];
+  return models.filter((member) => member.family === 'trees');
+}
+
 /** Up to THRESHOLDS numeric thresholds of every column, spread over all its splits by a seeded stride. */
-function thresholdsByColumn({ trees, features }: TreeModel, seed: number): Map<string, number[]> {
+function thresholdsByColumn(models: readonly TreeModel[], seed: number): Map<string, number[]> {
   const all = new Map<string, Set<number>>();
-  for (const tree of trees) {
-    tree.feature.forEach((f, node) => {
-      if (f < 0 || tree.leftCodes[node] != null) return;
-      const { column } = features[f]!;
-      all.set(column, (all.get(column) ?? new Set()).add(tree.threshold[node]!));
-    });
+  for (const { trees, features } of models) {
+    for (const tree of trees) {
+      tree.feature.forEach((f, node) => {
+        if (f < 0 || tree.leftCodes[node] != null) return;
+        const { column } = features[f]!;
+        all.set(column, (all.get(column) ?? new Set()).add(tree.threshold[node]!));
+      });
+    }
   }
   const picked = new Map<string, number[]>();
   for (const [column, thresholds] of all) {

@@ -7,9 +7,11 @@
  *
  * Only standard operators, so that every ONNX Runtime answers the same. The same model gives the same bytes.
  */
-import { type FittedModel } from '../core/model.js';
+import { type FittedModel, type SingleModel } from '../core/model.js';
+import { exportCombined } from './export-combined.js';
 import { exportInputs } from './export-features.js';
 import { exportLinear } from './export-linear.js';
+import { exportLink } from './export-link.js';
 import { exportTrees } from './export-trees.js';
 import { DataType, GraphBuilder, tensorName } from './graph.js';
 import { SIGNATURE_KEY, writeSignature } from './signature.js';
@@ -29,8 +31,8 @@ export function exportOnnx(fitted: FittedModel, { name, metadata }: ExportOption
   if (broken !== undefined) throw new Error('A column name holds half a surrogate pair.');
   const graph = new GraphBuilder();
   exportInputs(graph, inputs);
-  const raw = model.family === 'trees' ? exportTrees(graph, model) : exportLinear(graph, model);
-  exportAnswer(graph, fitted, repeatForRows(graph, fitted, raw));
+  const scores = model.family === 'combined' ? exportCombined(graph, model, exportScores) : exportScores(graph, model);
+  exportAnswer(graph, fitted, repeatForRows(graph, fitted, scores));
   const extra = Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1));
   if (extra.some(([key]) => key.startsWith('concordat.')))
     throw new Error('Metadata keys starting with "concordat." are taken.');
@@ -38,21 +40,27 @@ export function exportOnnx(fitted: FittedModel, { name, metadata }: ExportOption
 }
 
 /** [1, outputs] or [N, outputs] -> [N, outputs], N taken from the first input. */
-function repeatForRows(graph: GraphBuilder, { inputs }: FittedModel, raw: string): string {
+function repeatForRows(graph: GraphBuilder, { inputs }: FittedModel, answer: string): string {
   const rows = graph.node('Shape', [tensorName(inputs[0]!.name)], { start: { int: 0 }, end: { int: 1 } });
   const shape = graph.node('Concat', [rows, graph.constant(BigInt64Array.of(1n))], { axis: { int: 0 } });
-  return graph.node('Expand', [raw, shape]);
+  return graph.node('Expand', [answer, shape]);
 }
 
-/** Link and choice of the label, after the rounding that core/predict.ts states: the threshold meets the float32 score. */
-function exportAnswer(graph: GraphBuilder, { model, task, classes, threshold }: FittedModel, raw: string): void {
+/** Double [N, outputs], or [1, outputs] where no feature is left. */
+function exportScores(graph: GraphBuilder, model: SingleModel): string {
+  const raw = model.family === 'trees' ? exportTrees(graph, model) : exportLinear(graph, model);
+  return exportLink(graph, model.link, raw);
+}
+
+/** Rounding and choice of the label, as core/predict.ts states it: the threshold meets the float32 score. */
+function exportAnswer(graph: GraphBuilder, { task, classes, threshold }: FittedModel, answer: string): void {
   if (classes === null) {
-    const flat = graph.node('Reshape', [raw, graph.constant(BigInt64Array.of(-1n))]);
+    const flat = graph.node('Reshape', [answer, graph.constant(BigInt64Array.of(-1n))]);
     graph.cast(flat, DataType.float, 'value');
     graph.output('value', DataType.float, ['N']);
     return;
   }
-  const scores = graph.cast(exportLink(graph, model.link, raw), DataType.float, 'scores');
+  const scores = graph.cast(answer, DataType.float, 'scores');
   graph.constant(classes, [classes.length], 'classes');
   graph.node('Gather', ['classes', exportChoice(graph, scores, { task, threshold })], { axis: { int: 0 } }, 'label');
   graph.output('label', DataType.string, ['N']);
@@ -70,11 +78,4 @@ function exportChoice(
   const positive = graph.node('Gather', [scores, graph.constant(BigInt64Array.of(1n), [])], { axis: { int: 1 } });
   const reached = graph.node('GreaterOrEqual', [graph.cast(positive, DataType.double), graph.scalar(threshold)]);
   return graph.cast(reached, DataType.int64);
-}
-
-function exportLink(graph: GraphBuilder, link: FittedModel['model']['link'], raw: string): string {
-  if (link === 'identity') return raw;
-  if (link === 'softmax') return graph.node('Softmax', [raw], { axis: { int: 1 } });
-  const p = graph.node('Sigmoid', [raw]);
-  return graph.concat([graph.node('Sub', [graph.scalar(1), p]), p]);
 }
