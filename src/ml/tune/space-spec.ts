@@ -1,0 +1,85 @@
+/** Where hyper-parameters are searched by default: plain data, each range wide enough for small and large tables. */
+import { type Algorithm } from '../spec.js';
+
+export type ParameterValue = number | boolean | string;
+
+/** One searched parameter. `when`: only together with one of these values of another parameter, named earlier in the list. */
+export type Dimension = (
+  | { readonly kind: 'INT' | 'FLOAT'; readonly low: number; readonly high: number; readonly log: boolean }
+  | { readonly kind: 'CHOICE'; readonly values: readonly ParameterValue[] }
+) & {
+  readonly parameter: string;
+  readonly when?: { readonly parameter: string; readonly values: readonly ParameterValue[] };
+};
+
+export interface SearchSpace {
+  /** Set for every trial instead of the default. */
+  readonly fixed: Readonly<Record<string, ParameterValue>>;
+  readonly dimensions: readonly Dimension[];
+}
+
+const float = (parameter: string, low: number, high: number): Dimension => ({
+  parameter,
+  kind: 'FLOAT',
+  low,
+  high,
+  log: false,
+});
+const logFloat = (parameter: string, low: number, high: number): Dimension => ({
+  parameter,
+  kind: 'FLOAT',
+  low,
+  high,
+  log: true,
+});
+const logInt = (parameter: string, low: number, high: number): Dimension => ({
+  parameter,
+  kind: 'INT',
+  low,
+  high,
+  log: true,
+});
+const int = (parameter: string, low: number, high: number): Dimension => ({
+  parameter,
+  kind: 'INT',
+  low,
+  high,
+  log: false,
+});
+const choice = (parameter: string, ...values: readonly ParameterValue[]): Dimension => ({
+  parameter,
+  kind: 'CHOICE',
+  values,
+});
+
+/** Algorithms without an entry are not searched on their own. */
+export const SEARCH_SPACES: Partial<Record<Algorithm, SearchSpace>> = {
+  DECISION_TREE: {
+    fixed: {},
+    dimensions: [int('maxDepth', 2, 20), logInt('minSamplesLeaf', 2, 200)],
+  },
+  RANDOM_FOREST: {
+    fixed: { nEstimators: 200 },
+    dimensions: [
+      logInt('minSamplesLeaf', 1, 50),
+      choice('maxFeatures', 'LOG2', 'SQRT', 'THIRD', 'HALF', 'ALL'),
+      choice('bootstrap', true, false),
+    ],
+  },
+  // Rounds are found by early stopping, so that they need no search of their own.
+  GRADIENT_BOOSTING: {
+    fixed: { nEstimators: 1000, earlyStoppingRounds: 50 },
+    dimensions: [
+      logFloat('learningRate', 0.01, 0.3),
+      logInt('numLeaves', 4, 128),
+      logInt('minSamplesLeaf', 2, 100),
+      logFloat('regLambda', 0.01, 100),
+      float('subsample', 0.5, 1),
+      float('colsample', 0.3, 1),
+    ],
+  },
+  LINEAR: {
+    fixed: {},
+    dimensions: [logFloat('l2', 0.001, 1000)],
+  },
+};
