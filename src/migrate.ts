@@ -10,6 +10,7 @@ import { Ledger0000000000006 } from '../migrations/0006-ledger.js';
 import { InvitedBy0000000000007 } from '../migrations/0007-invited-by.js';
 import { Installation0000000000008 } from '../migrations/0008-installation.js';
 import { TrainingOptions0000000000009 } from '../migrations/0009-training-options.js';
+import { Evaluation0000000000010 } from '../migrations/0010-evaluation.js';
 import { ConfigError, loadConfig } from './config.js';
 import { ensureOperator } from './domain/tenants/account.service.js';
 import { openDb, ROLES, rolePassword } from './platform/db.js';
@@ -26,6 +27,7 @@ export const MIGRATIONS = [
   InvitedBy0000000000007,
   Installation0000000000008,
   TrainingOptions0000000000009,
+  Evaluation0000000000010,
 ];
 
 /** Any number will do as long as every version of Concordat uses the same: two starts at once migrate one after the other. */

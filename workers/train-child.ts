@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { loadTrainingInput, type TrainingInput } from '../src/domain/datasets/training-input.service.js';
 import type { Trained } from '../src/domain/training/training.service.js';
 import { readSignature } from '../src/ml/infer.js';
-import { train, type TrainSpec } from '../src/ml/train.js';
+import { packModel, train, type TrainSpec } from '../src/ml/train.js';
 import { writeSealed } from '../src/platform/blobs.js';
 import { serveChild } from '../src/platform/child.js';
 import type { JobProgress } from '../src/platform/jobs.js';
@@ -13,8 +13,9 @@ import type { SealedBlob } from '../src/platform/sealing.js';
 export interface TrainInput {
   readonly data: TrainingInput;
   readonly spec: TrainSpec;
-  /** Where the file goes, sealed under its own key. */
+  /** Where the ONNX file and the packed fitted model go, each sealed under its own key. */
   readonly onnx: SealedBlob;
+  readonly fitted: SealedBlob;
 }
 
 serveChild<TrainInput, Trained, JobProgress>(async (input, { progress, signal }) => {
@@ -31,8 +32,9 @@ serveChild<TrainInput, Trained, JobProgress>(async (input, { progress, signal })
     },
   });
   progress({ ...done, phase: 'sealing', fraction: 1 });
-  const { fitted: _, onnx, ...rest } = artifact;
+  const { fitted, onnx, ...rest } = artifact;
   await writeSealed(input.onnx, [onnx], signal);
+  await writeSealed(input.fitted, [packModel(fitted)], signal);
   return {
     ...rest,
     digest: createHash('sha256').update(onnx).digest('hex'),

@@ -1,19 +1,23 @@
 import { specFailure, type Trained } from '../src/domain/training/training.service.js';
 import { parityFailed } from '../src/domain/models/model.service.js';
+import type { NewBlob } from '../src/platform/blobs.js';
 import { ChildError, runChild } from '../src/platform/child.js';
 import { inTenant } from '../src/platform/db.js';
 import { JOBS, type JobProgress } from '../src/platform/jobs.js';
+import type { SealedBlob } from '../src/platform/sealing.js';
 import type { Endings, Processor } from './processor.js';
 import type { TrainInput } from './train-child.js';
 
 const program = new URL('./train-child.js', import.meta.url);
 
-/** Trains in a child process, which also seals the ONNX file; registers the version when the job is won. */
+/** Trains in a child process, which also seals the ONNX file and the fitted model; registers the version when the job is won. */
 export const train: Processor = async (app, job, { scope, signal, progress }) => {
   const plan = await app.trainings.plan(scope, job.subjectId);
-  const onnx = await inTenant(app.db, scope, (tx) => app.blobs.prepare(tx, scope));
-  const { wrappedKey: _, ...sealed } = onnx;
-  const input: TrainInput = { data: plan.data, spec: plan.spec, onnx: sealed };
+  const [onnx, fitted] = await inTenant(app.db, scope, async (tx) => [
+    await app.blobs.prepare(tx, scope),
+    await app.blobs.prepare(tx, scope),
+  ]);
+  const input: TrainInput = { data: plan.data, spec: plan.spec, onnx: withoutRow(onnx), fitted: withoutRow(fitted) };
   try {
     const trained = await runChild<Trained, JobProgress>({
       program,
@@ -23,14 +27,19 @@ export const train: Processor = async (app, job, { scope, signal, progress }) =>
       onProgress: (news) => void progress(news),
     });
     if (!trained.parity.passed) throw parityFailed();
-    return async (tx) => void (await app.trainings.finish(tx, scope, plan, { trained, onnx }));
+    return async (tx) => void (await app.trainings.finish(tx, scope, plan, { trained, onnx, fitted }));
   } catch (error) {
-    await app.blobs.removeFile(scope, onnx.blobId);
+    for (const { blobId } of [onnx, fitted]) await app.blobs.removeFile(scope, blobId);
     if (error instanceof ChildError && error.childName === 'SpecError' && error.code)
       throw specFailure(error.code, error.field, error.message);
     throw error;
   }
 };
+
+/** What the child needs to write a blob: not how its key is kept. */
+function withoutRow({ wrappedKey: _, ...sealed }: NewBlob): SealedBlob {
+  return sealed;
+}
 
 export const trainEnding: NonNullable<Endings['train']> = (app, tx, { job, scope, end }) =>
   app.trainings.recordEnd(tx, scope, job.subjectId, end);

@@ -15,6 +15,7 @@ import { type ParityProof, proveParity } from './onnx/parity.js';
 
 export type { ClassFigures, Figure, FigureName, Metrics } from './core/metric.js';
 export type { FittedModel, InputColumn } from './core/model.js';
+export { packModel, unpackModel } from './core/pack.js';
 export type { Column, Table } from './core/table.js';
 export type { ParityProof } from './onnx/parity.js';
 

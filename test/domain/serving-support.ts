@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { App } from '../../src/app.js';
 import type { NewVersion } from '../../src/domain/models/model.service.js';
 import type { FittedModel } from '../../src/ml/core/model.js';
+import { packModel } from '../../src/ml/core/pack.js';
 import { exportOnnx } from '../../src/ml/onnx/export.js';
 import { writeSealed } from '../../src/platform/blobs.js';
 import { inTenant } from '../../src/platform/db.js';
@@ -58,6 +59,8 @@ export async function registerModel(app: App, tenantId: string, fitted: FittedMo
   const onnx = exportOnnx(fitted, { name: 'test', metadata: {} });
   const blob = await inTenant(app.db, scope, (tx) => app.blobs.prepare(tx, scope));
   await writeSealed(blob, [onnx]);
+  const kept = await inTenant(app.db, scope, (tx) => app.blobs.prepare(tx, scope));
+  await writeSealed(kept, [packModel(fitted)]);
   const { id: modelId } = await app.models.create(scope, { name: newId('model') });
   const { task, classes, inputs, target, threshold } = fitted;
   const content = {
@@ -86,6 +89,7 @@ export async function registerModel(app: App, tenantId: string, fitted: FittedMo
     elapsedMs: 1,
     peakMemoryBytes: 1,
     blob,
+    fitted: kept,
   } as unknown as NewVersion;
   const version = await inTenant(app.db, scope, (tx) => app.models.register(tx, scope, content));
   return version.id;

@@ -253,9 +253,9 @@ describe('the registry', () => {
     const again = (passed: boolean) =>
       inTenant(api.app.db, scope, async (tx) => {
         const version = await api.app.models.getVersion(tx, modelVersion.id);
-        const blob = await api.app.blobs.prepare(tx, scope);
-        await writeSealed(blob, [Buffer.from('a file')]);
-        return api.app.models.register(tx, scope, { ...version, parity: { ...version.parity, passed }, blob });
+        const [blob, fitted] = [await api.app.blobs.prepare(tx, scope), await api.app.blobs.prepare(tx, scope)];
+        for (const one of [blob, fitted]) await writeSealed(one, [Buffer.from('a file')]);
+        return api.app.models.register(tx, scope, { ...version, parity: { ...version.parity, passed }, blob, fitted });
       });
     await expect(again(false)).rejects.toMatchObject({ code: 'PARITY_FAILED' });
     await expect(again(true)).rejects.toThrow(/model_version_tenant_id_training_id_key/);

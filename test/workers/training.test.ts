@@ -5,6 +5,7 @@ import { inTenant } from '../../src/platform/db.js';
 import type { JobProgress } from '../../src/platform/jobs.js';
 import { newId } from '../../src/platform/ids.js';
 import { makeScope, type Scope } from '../../src/platform/scope.js';
+import { loadFitted } from '../../src/domain/models/fitted-model.service.js';
 import type { NewTraining } from '../../src/domain/training/training.service.js';
 import { ENDINGS, PROCESSORS } from '../../workers/processors.js';
 import { startWorkers, type Workers } from '../../workers/main.js';
@@ -85,6 +86,11 @@ describe('a training', () => {
     expect(version.peakMemoryBytes).toBeGreaterThan(2 ** 25);
     const { onnx, digest } = await platform.app.models.readOnnx(scope, version.id);
     expect(createHash('sha256').update(onnx).digest('hex')).toBe(digest);
+    const { fitted } = await inTenant(platform.app.db, tenant, (tx) =>
+      platform.app.models.openFitted(tx, scope, version.id),
+    );
+    const { format: _, ...signature } = version.signature;
+    expect(await loadFitted(fitted)).toMatchObject({ ...signature, model: { family: 'trees' } });
     expect(await auditKinds(training.id)).toEqual(['training.started', 'training.finished']);
     expect(await auditKinds(version.id)).toEqual(['version.registered']);
   });
@@ -92,11 +98,11 @@ describe('a training', () => {
   it('keeps the figures of its last round when it is past it', async () => {
     const { training } = await over();
     const plan = await platform.app.trainings.plan(scope, training.id);
-    const onnx = await inTenant(platform.app.db, tenant, (tx) => platform.app.blobs.prepare(tx, tenant));
+    const blob = () => inTenant(platform.app.db, tenant, (tx) => platform.app.blobs.prepare(tx, tenant));
     const told: JobProgress[] = [];
     await runChild<unknown, JobProgress>({
       program: new URL('../../workers/train-child.js', import.meta.url),
-      input: { data: plan.data, spec: plan.spec, onnx },
+      input: { data: plan.data, spec: plan.spec, onnx: await blob(), fitted: await blob() },
       memoryLimitMb: 2048,
       signal: new AbortController().signal,
       onProgress: (progress) => void told.push(progress),
@@ -159,6 +165,9 @@ describe('a training', () => {
     await expect(platform.app.trainings.cancel(stranger, training.id)).rejects.toMatchObject(notFound);
     await expect(platform.app.trainings.retry(stranger, training.id)).rejects.toMatchObject(notFound);
     await expect(platform.app.models.readOnnx(stranger, version.id)).rejects.toMatchObject(notFound);
+    await expect(
+      inTenant(platform.app.db, stranger, (tx) => platform.app.models.openFitted(tx, stranger, version.id)),
+    ).rejects.toMatchObject(notFound);
     await expect(platform.app.models.compare(stranger, version.id, version.id)).rejects.toMatchObject(notFound);
     await expect(
       platform.app.models.setAlias(stranger, { modelId: version.modelId, alias: 'champion', versionId: version.id }),

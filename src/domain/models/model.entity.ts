@@ -52,6 +52,10 @@ export class ModelVersionRow {
   @Column('text', { name: 'blob_id' })
   blobId: string;
 
+  /** The fitted model as plain data (`packModel`), sealed like the ONNX file; null for versions older than this column. */
+  @Column('text', { name: 'fitted_blob_id', nullable: true })
+  fittedBlobId: string | null;
+
   @Column('jsonb')
   signature: Signature;
 

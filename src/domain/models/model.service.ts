@@ -5,7 +5,7 @@ import { AppError, notFound } from '../../platform/errors.js';
 import { newId } from '../../platform/ids.js';
 import { type Page, type PageRequest, readPage } from '../../platform/page.js';
 import type { Scope } from '../../platform/scope.js';
-import { unsealWhole } from '../../platform/sealing.js';
+import { type SealedBlob, unsealWhole } from '../../platform/sealing.js';
 import { appendAudit } from '../audit/audit.service.js';
 import { compare, type Comparison, defaultFigure, figureOf, isBetter } from './compare.js';
 import type { ModelAliasRow, ModelRow, ModelVersionRow } from './model.entity.js';
@@ -15,11 +15,11 @@ import type { FigureName } from '../../ml/train.js';
 export type { ModelRow, ModelVersionRow } from './model.entity.js';
 export type { Signature } from '../../ml/infer.js';
 
-/** A proved artifact on its way into the registry; the blob is written, its row is not. */
+/** A proved artifact on its way into the registry; the blobs (ONNX file, packed fitted model) are written, their rows are not. */
 export type NewVersion = Omit<
   ModelVersionRow,
-  'tenantId' | 'id' | 'number' | 'createdAt' | 'blobId' | 'derivedFromDeletedData'
-> & { readonly blob: NewBlob };
+  'tenantId' | 'id' | 'number' | 'createdAt' | 'blobId' | 'fittedBlobId' | 'derivedFromDeletedData'
+> & { readonly blob: NewBlob; readonly fitted: NewBlob };
 
 const ALIAS = /^[a-z][a-z0-9-]{0,62}$/;
 /** More versions of one split and target than this are not ranked: the newest are. */
@@ -82,7 +82,7 @@ export class ModelService {
    * training; audit is the last statement. Throws PARITY_FAILED: a file that does not answer like its trainer is no version.
    */
   async register(tx: Tx, scope: Scope, version: NewVersion): Promise<ModelVersionRow> {
-    const { blob, ...content } = version;
+    const { blob, fitted, ...content } = version;
     if (!content.parity.passed) throw parityFailed();
     const row: ModelVersionRow = {
       ...content,
@@ -91,9 +91,11 @@ export class ModelService {
       number: await models.takeNumber(tx, content.modelId),
       createdAt: this.clock.now(),
       blobId: blob.blobId,
+      fittedBlobId: fitted.blobId,
       derivedFromDeletedData: false,
     };
     await this.blobs.insert(tx, blob, 'model');
+    await this.blobs.insert(tx, fitted, 'model');
     await models.insertVersion(tx, row);
     const { modelId, number, digest, datasetVersionId, datasetDigest, splitId, trainingId, codeVersion } = row;
     const detail = { modelId, number, digest, datasetVersionId, datasetDigest, splitId, trainingId, codeVersion };
@@ -145,6 +147,23 @@ export class ModelService {
     });
     const onnx = new Uint8Array(await unsealWhole(blob));
     return { digest: version.digest, onnx };
+  }
+
+  /**
+   * Where the version's fitted model lies, for a child process that goes on with it (`loadFitted`). Joins a transaction. NOT_FOUND
+   * if there is no such version or its file was deleted, CONFLICT if it dates from before fitted models were kept.
+   */
+  async openFitted(
+    tx: Tx,
+    scope: Pick<Scope, 'tenantId'>,
+    versionId: string,
+  ): Promise<{ version: ModelVersionRow; fitted: SealedBlob }> {
+    const version = await this.getVersion(tx, versionId);
+    if (version.fittedBlobId === null)
+      throw new AppError('CONFLICT', 'This version was registered before fitted models were kept.', {
+        remedy: 'Train it again: the same training gives the same model.',
+      });
+    return { version, fitted: await this.blobs.open(tx, scope, version.fittedBlobId) };
   }
 
   /** Gives a version a name within its model; a name points to one version at a time. */

@@ -59,7 +59,7 @@ export interface TrainingPlan {
   readonly spec: TrainSpec;
 }
 
-/** What came out, without the file itself: that lies sealed in `onnx`. */
+/** What came out, without the files themselves: the ONNX file and the fitted model lie sealed. */
 export type Trained = Omit<Artifact, 'fitted' | 'onnx'> & {
   readonly digest: string;
   readonly sizeBytes: number;
@@ -193,7 +193,7 @@ export class TrainingService {
     tx: Tx,
     scope: Scope,
     { training, data, datasetDigest }: TrainingPlan,
-    result: { trained: Trained; onnx: NewBlob },
+    result: { trained: Trained; onnx: NewBlob; fitted: NewBlob },
   ): Promise<ModelVersionRow> {
     const { validationRows: _, testRows: __, ...trained } = result.trained;
     const { id, modelId, datasetVersionId, splitId, algorithm, parameters, seed } = training;
@@ -202,6 +202,7 @@ export class TrainingService {
     const version = await this.models.register(tx, scope, {
       ...trained,
       blob: result.onnx,
+      fitted: result.fitted,
       modelId,
       trainingId: id,
       datasetVersionId,
