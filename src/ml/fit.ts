@@ -2,6 +2,7 @@
  * Fitting: from a specification and rows to a model as plain data. What `train` does once, and searches, combinations and
  * cross-validation many times. Everything is learned from the training rows; validation rows stop the rounds and choose the threshold.
  */
+import { fitBagging, fitStacking, fitVoting, type Team } from './combine/fit.js';
 import { type Learned, type Lesson, pick } from './core/learned.js';
 import { type FittedModel, type InputColumn } from './core/model.js';
 import { predictTable } from './core/predict.js';
@@ -10,13 +11,16 @@ import { readTarget, type Target } from './core/target.js';
 import { chooseThreshold, type ThresholdRule } from './core/threshold.js';
 import { fitLinear } from './linear/fit.js';
 import {
-  type Algorithm,
-  ALGORITHM_SPECS,
+  type AlgorithmName,
   type AnyParameters,
   checkConstraints,
   type FitOptions,
+  isCombination,
+  type Member,
+  parseMembers,
   parseParameters,
   SpecError,
+  SPECS,
   type TaskName,
 } from './spec.js';
 import { TEST, TRAIN, VALIDATION } from './split.js';
@@ -24,7 +28,7 @@ import { fitBoosting, fitForest, fitSingleTree } from './trees/fit.js';
 
 /** What is to be learned. */
 export interface FitSpec extends FitOptions {
-  readonly algorithm: Algorithm;
+  readonly algorithm: AlgorithmName;
   readonly task: TaskName;
   readonly target: string;
   /** Columns to learn from; null: all but the target. */
@@ -57,9 +61,11 @@ export function planFit(spec: FitSpec, table: Table, assignment: Uint8Array): Pl
   const column = table.columns.find(({ name }) => name === spec.target);
   if (column === undefined) throw new SpecError('UNKNOWN_COLUMN', 'target', `There is no column "${spec.target}".`);
   const columns = chooseColumns(spec, table);
+  const members = parseMembers(spec.algorithm, spec.members ?? null);
   if (spec.constraints) {
     const learned = table.columns.filter(({ name }) => columns.includes(name));
-    checkConstraints(spec.constraints, ALGORITHM_SPECS[spec.algorithm], learned);
+    for (const { algorithm } of [spec, ...(members ?? [])])
+      checkConstraints(spec.constraints, SPECS[algorithm], learned);
   }
   const isMissing = (row: number): boolean =>
     column.kind === 'category' ? column.codes[row] < 0 : Number.isNaN(column.values[row]);
@@ -109,8 +115,24 @@ export async function fitModel(spec: FitSpec, lesson: Lesson): Promise<Fit> {
   return { fitted: finish(spec, lesson, learned), learned };
 }
 
-/** Rounds at most: trees per output, or steps of the optimiser. */
-export function roundsOf({ algorithm, parameters }: FitSpec): number {
+/** Rounds at most: trees per output, or steps of the optimiser; of a combination, those of all its fits. */
+export function roundsOf(spec: FitSpec): number {
+  if (!isCombination(spec.algorithm)) return roundsOfOne({ ...spec, algorithm: spec.algorithm });
+  const once = parseMembers(spec.algorithm, spec.members ?? null)!.reduce(
+    (sum, member) => sum + roundsOfOne(member),
+    0,
+  );
+  switch (spec.algorithm) {
+    case 'VOTING':
+      return once;
+    case 'BAGGING':
+      return once * parseParameters(spec.algorithm, spec.parameters).folds;
+    case 'STACKING':
+      return once * (parseParameters(spec.algorithm, spec.parameters).folds + 1);
+  }
+}
+
+function roundsOfOne({ algorithm, parameters }: Member): number {
   switch (algorithm) {
     case 'DECISION_TREE':
       return 1;
@@ -121,7 +143,22 @@ export function roundsOf({ algorithm, parameters }: FitSpec): number {
   }
 }
 
-async function learn({ algorithm, parameters }: FitSpec, lesson: Lesson): Promise<Learned> {
+async function learn(spec: FitSpec, lesson: Lesson): Promise<Learned> {
+  const { algorithm, parameters } = spec;
+  if (!isCombination(algorithm)) return learnOne({ algorithm, parameters }, lesson);
+  const members = parseMembers(algorithm, spec.members ?? null)!;
+  const team: Team = { rounds: members.map(roundsOfOne), learn: (m, part) => learnOne(members[m], part) };
+  switch (algorithm) {
+    case 'VOTING':
+      return fitVoting(lesson, team, parseParameters(algorithm, parameters));
+    case 'BAGGING':
+      return fitBagging(lesson, team, parseParameters(algorithm, parameters));
+    case 'STACKING':
+      return fitStacking(lesson, team, parseParameters(algorithm, parameters));
+  }
+}
+
+async function learnOne({ algorithm, parameters }: Member, lesson: Lesson): Promise<Learned> {
   switch (algorithm) {
     case 'DECISION_TREE':
       return fitSingleTree(lesson, parseParameters(algorithm, parameters));

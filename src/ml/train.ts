@@ -70,11 +70,13 @@ export async function train(spec: TrainSpec, table: Table, context: TrainContext
     pace,
     ...(context.threads === undefined ? {} : { threads: context.threads }),
     onRound: (round, metric) => {
-      history.push({
-        round,
-        ...(metric.train === undefined ? {} : { train: metric.train }),
-        validation: metric.validation,
-      });
+      // Members are measured on other rows than the combination, whose own loss is the one to keep.
+      if (metric.part === undefined)
+        history.push({
+          round,
+          ...(metric.train === undefined ? {} : { train: metric.train }),
+          validation: metric.validation,
+        });
       context.onRound({ round, rounds, metric });
     },
   };

@@ -5,11 +5,18 @@ import { type Pace } from './pace.js';
 import { type Table } from './table.js';
 import { type Target } from './target.js';
 
+/** Of a combination: whose rounds these are, from 0; fold null where all training rows are learned from. */
+export interface RoundPart {
+  readonly member: number;
+  readonly fold: number | null;
+}
+
 /** Metric of a round on training (where it is known anyway) and validation rows. */
 export interface RoundMetric {
   readonly name: string;
   readonly train?: number;
   readonly validation: number;
+  readonly part?: RoundPart;
 }
 
 /** Called after each round, tree or step. */
