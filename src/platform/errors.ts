@@ -113,6 +113,7 @@ export const ERRORS = {
     remedy: 'Replace infinite values of the target, or leave them empty.',
   },
   TARGET_WRONG_KIND: { refusal: 'INPUT', status: 422, remedy: 'Choose a target of another type, or another task.' },
+  TARGET_OUT_OF_RANGE: { refusal: 'INPUT', status: 422, remedy: 'Choose another objective, or another target.' },
   TASK_DOES_NOT_FIT: { refusal: 'INPUT', status: 422, remedy: 'Choose another task, or AUTO.' },
   SINGLE_CLASS_IN_TRAIN: { refusal: 'INPUT', status: 422, remedy: 'Make a split that is stratified by the target.' },
   TOO_MANY_CLASSES: {

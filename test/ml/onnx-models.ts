@@ -38,6 +38,8 @@ export interface ModelShape {
   readonly categories?: number;
   /** Size of leaf values and weights. */
   readonly scale?: number;
+  /** In place of the usual one of the task. */
+  readonly link?: Link;
 }
 
 export interface RandomModel {
@@ -118,7 +120,7 @@ export function randomModel(seed: number, shape: ModelShape, rowCount = 400): Ra
 
 function singleModel(rng: Random, inputs: readonly InputColumn[], shape: ModelShape, count: number): SingleModel {
   const shares = shape.family === 'forest' || shape.task === 'regression';
-  const link: Link = shares ? 'identity' : shape.task === 'binary' ? 'sigmoid' : 'softmax';
+  const link: Link = shape.link ?? (shares ? 'identity' : shape.task === 'binary' ? 'sigmoid' : 'softmax');
   const wanted = { ...shape, link, outputs: link === 'sigmoid' ? 1 : count };
   return shape.family === 'linear' ? linearModel(rng, inputs, wanted) : treeModel(rng, inputs, wanted);
 }

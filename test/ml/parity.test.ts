@@ -10,6 +10,8 @@ const shapes: Readonly<Record<string, ModelShape>> = {
   'boosting, binary': { family: 'boosting', task: 'binary' },
   'boosting, four classes': { family: 'boosting', task: 'multiclass' },
   'boosting, regression': { family: 'boosting', task: 'regression' },
+  'boosting, rates': { family: 'boosting', task: 'regression', link: 'exp' },
+  'linear, rates': { family: 'linear', task: 'regression', link: 'exp', scale: 0.1 },
   'forest, binary': { family: 'forest', task: 'binary' },
   'forest, twelve classes': { family: 'forest', task: 'multiclass', classes: 12, trees: 60 },
   'forest, regression': { family: 'forest', task: 'regression' },

@@ -1,4 +1,6 @@
 /** The kernels of src/ml/kernels once more, slowly and plainly. */
+import { type Renewal } from '../../src/ml/core/loss.js';
+import { weightedQuantile } from '../../src/ml/core/residual-loss.js';
 
 /** {row, q g, q h} of one row: hashed stochastic rounding in float32. */
 export function quantiseTwin(row: number, [g, h]: [number, number], scale: { g: number; h: number }, seed: number) {
@@ -58,4 +60,15 @@ export function findTwin(
     }
   }
   return best;
+}
+
+/** The value of a leaf from its residuals: the quantile, or Huber's step from the median. */
+export function renewTwin(renewal: Renewal, residuals: readonly number[], weights: readonly number[]): number {
+  const of = (share: number): number =>
+    weightedQuantile(Float64Array.from(residuals), Float64Array.from(weights), share);
+  if (renewal.name === 'quantile') return of(renewal.share);
+  const median = of(0.5);
+  const cut = (r: number): number => Math.max(-renewal.delta, Math.min(renewal.delta, r));
+  const total = weights.reduce((a, b) => a + b);
+  return median + residuals.reduce((sum, r, i) => sum + weights[i]! * cut(r - median), 0) / total;
 }

@@ -1,14 +1,13 @@
 /** The compiled kernels against their slow twins on random input, on one thread and on two. */
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
-import { logistic, squaredError } from '../../src/ml/core/loss.js';
 import { Pace } from '../../src/ml/core/pace.js';
 import { Rng } from '../../src/ml/core/rng.js';
 import { type Table } from '../../src/ml/core/table.js';
 import { compileKernels } from '../../src/ml/kernels/compile.mjs';
 import { findBin, findCuts } from '../../src/ml/trees/bins.js';
 import { TreeBuilder } from '../../src/ml/trees/builder.js';
-import { derivativesOf, levels } from '../../src/ml/trees/derive.js';
+import { levels } from '../../src/ml/trees/derive.js';
 import { LeafwiseGrower } from '../../src/ml/trees/grow-leafwise.js';
 import { CHUNK, CUTS_AT, KernelMemory, NOTE_BYTES, TABLE_AT } from '../../src/ml/trees/kernel-memory.js';
 import { binTable } from '../../src/ml/trees/kernel-table.js';
@@ -105,35 +104,6 @@ describe.each([1, 2])('on %i threads', (threads) => {
         upTo(rows).every((row) => block[16 * row + (f % width)] === ((bins[row]! + f) & 255)),
         note,
       ).toBe(true);
-    }
-  });
-
-  it.each([
-    ['logistic', logistic],
-    ['squared', squaredError],
-  ] as const)('derivatives of the %s loss are those of the loss', (_, loss) => {
-    for (const rows of [1, 6, CHUNK + 3, 3 * CHUNK]) {
-      const memory = newMemory(threads);
-      const y = Float64Array.from({ length: rows }, () => rng.below(2));
-      const [pairs, notes] = [memory.allocate(8 * rows + 32), memory.allocate(4 * NOTE_BYTES)];
-      const made = derivativesOf(loss, memory, y, Float32Array.of(0.25), pairs!, notes!);
-      const raw = memory.float64(made.raw[0]!, rows);
-      for (let i = 0; i < rows; i++) raw[i] = (rng.float() - 0.5) * (i % 7 === 0 ? 150 : 12);
-      const [g, h] = [new Float64Array(rows), new Float64Array(rows)];
-      loss.derivatives([raw], y, [g], [h]);
-      const mean = loss.mean([raw], y);
-      expect(Math.abs(made.refresh() - mean), note).toBeLessThan(1e-7 + 1e-6 * mean);
-      const written = memory.float32(pairs!, 2 * rows);
-      for (let i = 0; i < rows; i++) {
-        // In double precision p - 1 is known to 2e-16 only.
-        const error = (exact: number): number => 3e-16 + (1e-6 + 2.5e-7 * Math.abs(raw[i]!)) * Math.abs(exact);
-        expect(Math.abs(written[2 * i]! - g[i]!), note).toBeLessThan(error(g[i]!));
-        expect(Math.abs(written[2 * i + 1]! - h[i]!), note).toBeLessThan(error(h[i]!));
-      }
-      const scale = made.write(0, rows);
-      const maxG = written.reduce((most, value, k) => (k % 2 === 0 ? Math.max(most, Math.abs(value)) : most), 0);
-      expect(scale.g * maxG, note).toBeLessThanOrEqual(levels(rows) * 1.000001);
-      expect(scale.h === 1 || loss === logistic).toBe(true);
     }
   });
 

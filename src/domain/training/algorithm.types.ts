@@ -26,13 +26,17 @@ function enumOf(spec: Extract<ParameterSpec, { type: 'ENUM' }>): object {
     name,
     description: spec.description,
     valuesConfig: Object.fromEntries(
-      spec.values.map((value) => [value, { description: VALUES[value] ?? `${value}.` }]),
+      spec.values.map((value) => [
+        value,
+        { description: VALUES[`${spec.name}.${value}`] ?? VALUES[value] ?? `${value}.` },
+      ]),
     ),
   });
   enums.set(name, made);
   return made;
 }
 
+/** By value, or by parameter and value where the same word means something else elsewhere. */
 const VALUES: Readonly<Record<string, string>> = {
   F1: 'The harmonic mean of precision and recall.',
   BALANCED_ACCURACY: 'The mean recall of both classes.',
@@ -43,6 +47,16 @@ const VALUES: Readonly<Record<string, string>> = {
   LOG2: 'The binary logarithm of their number.',
   THIRD: 'A third of them.',
   ALL: 'All of them.',
+  'objective.AUTO': 'LOGISTIC, SOFTMAX or SQUARED, as the task has it.',
+  LOGISTIC: 'Log loss of two classes.',
+  SOFTMAX: 'Log loss of more than two classes.',
+  SQUARED: 'Squared error: the answer is a mean.',
+  ABSOLUTE: 'Absolute error: the answer is a median.',
+  HUBER: 'Squared up to huberDelta, absolute beyond: a mean that outliers pull less.',
+  QUANTILE: 'Quantile loss: the answer is the quantile at quantileAlpha.',
+  POISSON: 'Poisson deviance, for counts; the answer is positive.',
+  GAMMA: 'Gamma deviance, for targets above 0 whose error grows with their size; the answer is positive.',
+  TWEEDIE: 'Tweedie deviance, for targets that are often 0 and else positive, such as claims; the answer is positive.',
 };
 
 function typeOf(spec: ParameterSpec) {

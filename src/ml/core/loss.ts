@@ -1,57 +1,82 @@
 /**
- * Losses of boosting. For raw scores F (one array per output, one entry per row) and targets y a loss gives where scores
- * start, its first and second derivatives by F, and its mean. The link that turns F into the answer is the model's.
+ * Losses. For raw scores F (one array per output, one entry per row), targets y and weights w a loss gives where scores start,
+ * its first and second derivatives by F, and its mean. The link that turns F into the answer is the model's.
+ *
+ * Names and formulas are those of XGBoost and LightGBM. Kernels compute the same for boosting (kernels/gradient.ts): what they
+ * must know of a loss is its `kernel`.
  */
-import type { Link } from './model.js';
+import { type Link } from './model.js';
+
+/** Weights by row; null or left out: each row counts 1. */
+export type RowWeights = Float64Array | null;
+
+/** Which kernel computes a loss, and its numbers. */
+export type LossKernel =
+  | { readonly name: 'logistic' }
+  | { readonly name: 'softmax' }
+  /** g = r = F - y cut off at ±delta, h = 1; an infinite delta is the squared error. */
+  | { readonly name: 'huber'; readonly delta: number }
+  /** g = `over` where F > y, -`under` where F < y, h = 1. */
+  | { readonly name: 'pinball'; readonly over: number; readonly under: number }
+  /** Tweedie's deviance of this power, h times `caution`. */
+  | { readonly name: 'rate'; readonly power: number; readonly caution: number };
+
+/** How the value of a leaf comes from the residuals y - F of its rows, where derivatives say too little about it. */
+export type Renewal =
+  /** The quantile at this share. */
+  | { readonly name: 'quantile'; readonly share: number }
+  /** The median, and the mean of what lies beyond it, cut off at ±delta (Friedman 2001, algorithm 4). */
+  | { readonly name: 'huber'; readonly delta: number };
+
+/** Names of a loss's mean, as histories show them. */
+export type LossName =
+  'logLoss' | 'rmse' | 'mae' | 'huberLoss' | 'quantileLoss' | 'poissonDeviance' | 'gammaDeviance' | 'tweedieDeviance';
 
 export interface Loss {
   /** Raw scores per row. */
   readonly outputs: number;
   readonly link: Link;
   /** Name of `mean`. */
-  readonly metric: 'logLoss' | 'rmse';
+  readonly metric: LossName;
+  readonly kernel: LossKernel;
+  /** Null: leaves take the Newton step -Σg / (Σh + λ). */
+  readonly renewal: Renewal | null;
   /** The constant scores of least loss for `y`; float32. */
-  initial(y: Float64Array): Float32Array;
-  /** Writes dL/dF into g[k][i] and d²L/dF² into h[k][i]. */
+  initial(y: Float64Array, weights?: RowWeights): Float32Array;
+  /** Writes dL/dF into g[k][i] and d²L/dF² into h[k][i], for rows of weight 1. */
   derivatives(
     raw: readonly Float64Array[],
     y: Float64Array,
     g: readonly Float64Array[],
     h: readonly Float64Array[],
   ): void;
-  /** The loss as people read it: mean log loss, or root of the mean squared error. */
-  mean(raw: readonly Float64Array[], y: Float64Array): number;
+  /** The loss as people read it: the mean, or for squared error its root. */
+  mean(raw: readonly Float64Array[], y: Float64Array, weights?: RowWeights): number;
 }
 
 /** Least second derivative: keeps steps finite where a score is certain. */
 const MIN_HESSIAN = 1e-16;
 
-/** L = ½ (F - y)²:  g = F - y, h = 1. */
-export const squaredError: Loss = {
-  outputs: 1,
-  link: 'identity',
-  metric: 'rmse',
-  initial: (y) => Float32Array.of(y.reduce((sum, v) => sum + v, 0) / y.length),
-  derivatives([raw], y, [g], [h]) {
-    for (let i = 0; i < y.length; i++) {
-      g[i] = raw[i] - y[i];
-      h[i] = 1;
-    }
-  },
-  mean([raw], y) {
-    let sum = 0;
-    for (let i = 0; i < y.length; i++) sum += (raw[i] - y[i]) ** 2;
-    return Math.sqrt(sum / y.length);
-  },
-};
+export function sumOfWeights(weights: RowWeights, rows: number): number {
+  return weights === null ? rows : weights.reduce((sum, weight) => sum + weight, 0);
+}
+
+/** Σ w v / Σ w. */
+export function weightedMean(values: Float64Array, weights: RowWeights): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += (weights === null ? 1 : weights[i]) * values[i];
+  return sum / sumOfWeights(weights, values.length);
+}
 
 /** L = log(1 + e^F) - yF, y in {0, 1}, p = 1 / (1 + e^-F):  g = p - y, h = p (1 - p). A y of -1 (unknown class) counts in `mean` only. */
 export const logistic: Loss = {
   outputs: 1,
   link: 'sigmoid',
   metric: 'logLoss',
-  initial(y) {
-    const share = y.reduce((sum, v) => sum + v, 0) / y.length;
+  kernel: { name: 'logistic' },
+  renewal: null,
+  initial(y, weights = null) {
+    const share = weightedMean(y, weights);
     return Float32Array.of(Math.log(share / (1 - share)));
   },
   derivatives([raw], y, [g], [h]) {
@@ -61,14 +86,15 @@ export const logistic: Loss = {
       h[i] = Math.max(p * (1 - p), MIN_HESSIAN);
     }
   },
-  mean([raw], y) {
+  mean([raw], y, weights = null) {
     let sum = 0;
     for (let i = 0; i < y.length; i++) {
       const margin = y[i] === 1 ? raw[i] : -raw[i];
       // log(1 + e^-m) without overflow on either side
-      sum += margin > 0 ? Math.log1p(Math.exp(-margin)) : Math.log1p(Math.exp(margin)) - margin;
+      const loss = margin > 0 ? Math.log1p(Math.exp(-margin)) : Math.log1p(Math.exp(margin)) - margin;
+      sum += weights === null ? loss : weights[i] * loss;
     }
-    return sum / y.length;
+    return sum / sumOfWeights(weights, y.length);
   },
 };
 
@@ -77,15 +103,18 @@ export const logistic: Loss = {
  * (multiclass_objective.hpp), from Friedman's "Greedy function approximation", 2001, algorithm 6.
  */
 export function softmax(classCount: number): Loss {
-  const factor = classCount / (classCount - 1);
+  const factor = softmaxFactor(classCount);
   return {
     outputs: classCount,
     link: 'softmax',
     metric: 'logLoss',
-    initial(y) {
+    kernel: { name: 'softmax' },
+    renewal: null,
+    initial(y, weights = null) {
       const counts = new Float64Array(classCount);
-      for (const k of y) counts[k]++;
-      return Float32Array.from(counts, (count) => Math.log(count / y.length));
+      for (let i = 0; i < y.length; i++) counts[y[i]] += weights === null ? 1 : weights[i];
+      const total = sumOfWeights(weights, y.length);
+      return Float32Array.from(counts, (count) => Math.log(count / total));
     },
     derivatives(raw, y, g, h) {
       const e = new Float64Array(classCount);
@@ -98,16 +127,22 @@ export function softmax(classCount: number): Loss {
         }
       }
     },
-    mean(raw, y) {
+    mean(raw, y, weights = null) {
       const e = new Float64Array(classCount);
       let sum = 0;
       for (let i = 0; i < y.length; i++) {
         const total = exponentials(raw, i, e);
-        sum -= Math.log(Math.max(y[i] < 0 ? 0 : e[y[i]] / total, LEAST_PROBABILITY));
+        const loss = -Math.log(Math.max(y[i] < 0 ? 0 : e[y[i]] / total, LEAST_PROBABILITY));
+        sum += weights === null ? loss : weights[i] * loss;
       }
-      return sum / y.length;
+      return sum / sumOfWeights(weights, y.length);
     },
   };
+}
+
+/** K / (K - 1). */
+export function softmaxFactor(classCount: number): number {
+  return classCount / (classCount - 1);
 }
 
 /** What an impossible class counts as in a log loss (scikit-learn's eps). */

@@ -49,8 +49,11 @@ export interface Tree {
   readonly value: Float32Array;
 }
 
-/** raw -> answer: `sigmoid` takes one raw score s to [1 - p, p]; `softmax` k raw scores to k; `identity` leaves them (forest: class shares, regression: the value). */
-export type Link = 'identity' | 'sigmoid' | 'softmax';
+/**
+ * raw -> answer: `sigmoid` takes one raw score s to [1 - p, p]; `softmax` k raw scores to k; `exp` s to e^s (numbers that are
+ * never negative); `identity` leaves them (forest: class shares, regression: the value).
+ */
+export type Link = 'identity' | 'sigmoid' | 'softmax' | 'exp';
 
 export interface TreeModel {
   readonly family: 'trees';

@@ -161,6 +161,8 @@ function linkScores(link: Link, raw: Float64Array, rawWidth: number, out: Float6
       for (let k = 0; k < rawWidth; k++) sum += Math.exp(raw[at + k]! - max);
       for (let k = 0; k < rawWidth; k++) out[at + k] = Math.exp(raw[at + k]! - max) / sum;
     }
+  } else if (link === 'exp') {
+    for (let at = 0; at < out.length; at++) out[at] = Math.exp(raw[at]!);
   } else {
     for (let at = 0; at < out.length; at++) out[at] = raw[at]!;
   }

@@ -19,16 +19,22 @@ import {
 import { run } from './parallel';
 import {
   BIN,
+  CLASS,
   DIVIDE,
+  HUBER,
   INTERLEAVE,
   LEAF,
   LOGISTIC,
   NODE,
+  PINBALL,
   QUANTISE,
   QUANTISE_DRAWN,
+  RATE,
+  RENEW_HUBER,
+  RENEW_QUANTILE,
   SETTLE,
+  SOFTMAX,
   SORT,
-  SQUARED,
   WALK,
 } from './tasks';
 
@@ -75,21 +81,107 @@ export function interleave(
   run(INTERLEAVE, chunks(rows));
 }
 
-function derive(operation: i32, rows: i32, raw: usize, y: usize, pairs: usize, notes: usize): void {
+/** Derivatives of a loss of one output and two numbers; `weights` may be 0. */
+function derive(
+  operation: i32,
+  rows: i32,
+  raw: usize,
+  y: usize,
+  weights: usize,
+  pairs: usize,
+  notes: usize,
+  one: f64,
+  other: f64,
+): void {
   setInt(0, rows);
   setAddress(1, raw);
   setAddress(2, y);
-  setAddress(3, pairs);
-  setAddress(4, notes);
+  setAddress(3, weights);
+  setAddress(4, pairs);
+  setAddress(5, notes);
+  setFloat(6, one);
+  setFloat(7, other);
   run(operation, chunks(rows));
 }
 
-export function logistic(rows: i32, raw: usize, y: usize, pairs: usize, notes: usize): void {
-  derive(LOGISTIC, rows, raw, y, pairs, notes);
+export function logistic(rows: i32, raw: usize, y: usize, weights: usize, pairs: usize, notes: usize): void {
+  derive(LOGISTIC, rows, raw, y, weights, pairs, notes, 0, 0);
 }
 
-export function squared(rows: i32, raw: usize, y: usize, pairs: usize, notes: usize): void {
-  derive(SQUARED, rows, raw, y, pairs, notes);
+export function huber(rows: i32, raw: usize, y: usize, weights: usize, pairs: usize, notes: usize, delta: f64): void {
+  derive(HUBER, rows, raw, y, weights, pairs, notes, delta, 0);
+}
+
+export function pinball(
+  rows: i32,
+  raw: usize,
+  y: usize,
+  weights: usize,
+  pairs: usize,
+  notes: usize,
+  over: f64,
+  under: f64,
+): void {
+  derive(PINBALL, rows, raw, y, weights, pairs, notes, over, under);
+}
+
+export function rate(
+  rows: i32,
+  raw: usize,
+  y: usize,
+  weights: usize,
+  pairs: usize,
+  notes: usize,
+  power: f64,
+  caution: f64,
+): void {
+  derive(RATE, rows, raw, y, weights, pairs, notes, power, caution);
+}
+
+/** Probabilities of all outputs. */
+export function softmax(
+  rows: i32,
+  raw: usize,
+  rawStride: usize,
+  y: usize,
+  weights: usize,
+  outputs: i32,
+  probabilities: usize,
+  stride: usize,
+  notes: usize,
+): void {
+  setInt(0, rows);
+  setAddress(1, raw);
+  setAddress(2, rawStride);
+  setAddress(3, y);
+  setAddress(4, weights);
+  setInt(5, outputs);
+  setAddress(6, probabilities);
+  setAddress(7, stride);
+  setAddress(8, notes);
+  run(SOFTMAX, chunks(rows));
+}
+
+/** Derivatives of output k from its probabilities. */
+export function oneClass(
+  rows: i32,
+  k: i32,
+  y: usize,
+  weights: usize,
+  probabilities: usize,
+  pairs: usize,
+  notes: usize,
+  factor: f64,
+): void {
+  setInt(0, rows);
+  setInt(1, k);
+  setAddress(2, y);
+  setAddress(3, weights);
+  setAddress(4, probabilities);
+  setAddress(5, pairs);
+  setAddress(6, notes);
+  setFloat(7, factor);
+  run(CLASS, chunks(rows));
 }
 
 function makeEntries(
@@ -218,6 +310,62 @@ export function leaves(
   setFloat(5, lambda);
   setAddress(6, values);
   run(LEAF, count);
+}
+
+/** Values of leaves from residuals; `how` is the share of a quantile or Huber's δ. */
+function renew(
+  operation: i32,
+  count: i32,
+  ranges: usize,
+  entries: usize,
+  spare: usize,
+  raw: usize,
+  y: usize,
+  weights: usize,
+  how: f64,
+  rate: f64,
+  values: usize,
+): void {
+  setAddress(0, ranges);
+  setAddress(1, entries);
+  setAddress(2, spare);
+  setAddress(3, raw);
+  setAddress(4, y);
+  setAddress(5, weights);
+  setFloat(6, how);
+  setFloat(7, rate);
+  setAddress(8, values);
+  run(operation, count);
+}
+
+export function renewQuantile(
+  count: i32,
+  ranges: usize,
+  entries: usize,
+  spare: usize,
+  raw: usize,
+  y: usize,
+  weights: usize,
+  share: f64,
+  rate: f64,
+  values: usize,
+): void {
+  renew(RENEW_QUANTILE, count, ranges, entries, spare, raw, y, weights, share, rate, values);
+}
+
+export function renewHuber(
+  count: i32,
+  ranges: usize,
+  entries: usize,
+  spare: usize,
+  raw: usize,
+  y: usize,
+  weights: usize,
+  delta: f64,
+  rate: f64,
+  values: usize,
+): void {
+  renew(RENEW_HUBER, count, ranges, entries, spare, raw, y, weights, delta, rate, values);
 }
 
 export function walk(rows: i32, columns: usize, stride: usize, nodes: usize, raw: usize): void {

@@ -5,18 +5,20 @@
 import { binChunk, interleaveChunk, sortFloats } from './bin';
 import { address, CELLS, CUTS, float, FOUND, gathered, highOf, int, lowOf, TABLE, argument } from './control';
 import { findSplit } from './find';
-import { logisticChunk, squaredChunk } from './gradient';
+import { huberChunk, logisticChunk, pinballChunk, rateChunk } from './gradient';
 import { addBlock, subtractCells } from './histogram';
 import { settleLeaf } from './leaf';
 import { dividePart, settlePart } from './partition';
 import { walkChunk } from './walk';
 import { quantiseChunk, quantiseDrawnChunk } from './quantise';
+import { renewHuber, renewQuantile } from './renew';
+import { classChunk, softmaxChunk } from './softmax';
 
 export const SORT: i32 = 0;
 export const BIN: i32 = 1;
 export const INTERLEAVE: i32 = 2;
 export const LOGISTIC: i32 = 3;
-export const SQUARED: i32 = 4;
+export const HUBER: i32 = 4;
 export const QUANTISE: i32 = 5;
 export const QUANTISE_DRAWN: i32 = 6;
 export const NODE: i32 = 7;
@@ -24,6 +26,12 @@ export const DIVIDE: i32 = 8;
 export const SETTLE: i32 = 9;
 export const LEAF: i32 = 10;
 export const WALK: i32 = 11;
+export const PINBALL: i32 = 20;
+export const RATE: i32 = 21;
+export const SOFTMAX: i32 = 22;
+export const CLASS: i32 = 23;
+export const RENEW_QUANTILE: i32 = 24;
+export const RENEW_HUBER: i32 = 25;
 
 export function perform(operation: i32, task: i32, thread: i32): void {
   switch (operation) {
@@ -34,9 +42,20 @@ export function perform(operation: i32, task: i32, thread: i32): void {
     case INTERLEAVE:
       return interleave(task);
     case LOGISTIC:
-      return logisticChunk(task, int(0), address(1), address(2), address(3), address(4));
-    case SQUARED:
-      return squaredChunk(task, int(0), address(1), address(2), address(3), address(4));
+      return logisticChunk(task, int(0), address(1), address(2), address(3), address(4), address(5));
+    case HUBER:
+      return huberChunk(task, int(0), address(1), address(2), address(3), address(4), address(5), float(6));
+    case PINBALL:
+      return pinballChunk(task, int(0), address(1), address(2), address(3), address(4), address(5), float(6), float(7));
+    case RATE:
+      return rate(task);
+    case SOFTMAX:
+      return softmax(task);
+    case CLASS:
+      return oneClass(task);
+    case RENEW_QUANTILE:
+    case RENEW_HUBER:
+      return renew(operation, task);
     case QUANTISE:
       return quantiseChunk(task, int(0), address(1), address(2), address(3), <f32>float(4), <f32>float(5), int(6));
     case QUANTISE_DRAWN:
@@ -120,4 +139,36 @@ function leaf(task: i32): void {
     float(5),
   );
   store<f32>(address(6) + ((<usize>task) << 2), value);
+}
+
+/** Arguments: those of every loss, then power and caution. */
+function rate(task: i32): void {
+  const power = <f32>float(6);
+  const caution = <f32>float(7);
+  rateChunk(task, int(0), address(1), address(2), address(3), address(4), address(5), power, caution);
+}
+
+/** Arguments: rows, raw, bytes of an output's, y, weights, outputs, probabilities, bytes of an output's, notes. */
+function softmax(task: i32): void {
+  const stride = address(7);
+  const notes = address(8);
+  softmaxChunk(task, int(0), int(5), address(1), address(2), address(3), address(4), address(6), stride, notes);
+}
+
+/** Arguments: rows, output, y, weights, probabilities of the output, pairs, notes, factor. */
+function oneClass(task: i32): void {
+  const factor = <f32>float(7);
+  classChunk(task, int(0), int(1), address(2), address(3), address(4), address(5), address(6), factor);
+}
+
+/** Arguments: begin and end of each leaf, entries, spare, raw, y, weights, share or δ, rate, values. */
+function renew(operation: i32, task: i32): void {
+  const range = address(0) + ((<usize>task) << 3);
+  const begin = load<i32>(range);
+  const end = load<i32>(range, 4);
+  const value =
+    operation == RENEW_HUBER
+      ? renewHuber(begin, end, address(1), address(2), address(3), address(4), address(5), float(6), float(7))
+      : renewQuantile(begin, end, address(1), address(2), address(3), address(4), address(5), float(6), float(7));
+  store<f32>(address(8) + ((<usize>task) << 2), value);
 }

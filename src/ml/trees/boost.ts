@@ -3,7 +3,7 @@
  * "XGBoost", 2016): every round adds to each raw score F_k one tree grown on the derivatives of the loss by F_k.
  */
 import { type OnRound } from '../core/learned.js';
-import { type Loss } from '../core/loss.js';
+import { type Loss, type RowWeights } from '../core/loss.js';
 import { type Tree } from '../core/model.js';
 import { type Pace } from '../core/pace.js';
 import { Rng } from '../core/rng.js';
@@ -14,6 +14,7 @@ import { type GrownTree, LeafwiseGrower } from './grow-leafwise.js';
 import { type KernelMemory } from './kernel-memory.js';
 import { type KernelTable } from './kernel-table.js';
 import { KernelScorer } from './kernel-scorer.js';
+import { LeafRenewal } from './renew.js';
 import { type FeatureMatrix } from './score.js';
 
 /** Binned training rows in the memory of the kernels, raw validation rows, and their targets (value, or class number; -1: a class unknown in training). */
@@ -21,8 +22,11 @@ export interface BoostData {
   readonly memory: KernelMemory;
   readonly binned: KernelTable;
   readonly y: Float64Array;
+  /** What each training row counts; null: 1. */
+  readonly weights: RowWeights;
   readonly validation: FeatureMatrix;
   readonly validationY: Float64Array;
+  readonly validationWeights: RowWeights;
 }
 
 export interface Ensemble {
@@ -50,8 +54,10 @@ export async function boost(
   const rng = new Rng(seed);
   const gains = new Float64Array(features.length);
   const grower = new LeafwiseGrower(memory, binned, leafwiseRules(parameters), gains, pace);
-  const base = loss.initial(data.y);
-  const derivatives = derivativesOf(loss, memory, data.y, base, grower.pairs, grower.notes);
+  const base = loss.initial(data.y, data.weights);
+  const derivatives = derivativesOf(loss, memory, data, base, grower.pairs, grower.notes);
+  const size = { rowCount, numLeaves: parameters.numLeaves };
+  const renewal = loss.renewal && new LeafRenewal(memory, loss.renewal, grower, derivatives, size);
   const scorer = new KernelScorer(memory, validation, parameters.numLeaves);
   const validationAt = Array.from(base, () => memory.allocate(8 * validation.rowCount));
   const validationRaw = validationAt.map((at, k) => memory.float64(at, validation.rowCount).fill(base[k]));
@@ -68,14 +74,16 @@ export async function boost(
       const scale = derivatives.write(k, sample.drawn?.length ?? rowCount);
       const roundingSeed = rng.uint32();
       const raw = derivatives.raw[k];
-      const grown = await grower.grow({ rows: sample.drawn, columns, scale, seed: roundingSeed, raw });
+      const scores = renewal?.scratch ?? raw;
+      const grown = await grower.grow({ rows: sample.drawn, columns, scale, seed: roundingSeed, raw: scores });
+      renewal?.renew(grown, parameters.learningRate);
       addRest(grown, features, sample.rest, memory.float64(raw, rowCount));
       scorer.add(grown.tree, validationAt[k]);
       trees.push(grown.tree);
     }
     round++;
     gainsByRound.push(gains.slice());
-    const validationLoss = loss.mean(validationRaw, validationY);
+    const validationLoss = loss.mean(validationRaw, validationY, data.validationWeights);
     onRound(round, { name: loss.metric, train: derivatives.refresh(), validation: validationLoss });
     await pace.rest();
     if (validationLoss < bestLoss) {

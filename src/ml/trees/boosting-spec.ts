@@ -2,10 +2,61 @@
 import { type AlgorithmSpec, decisionThreshold } from '../core/parameter.js';
 import { catL2, catSmooth, maxBins, maxDepth, minSamplesLeaf } from './tree-spec.js';
 
+/** What a booster can learn by; each fits one task. */
+export const OBJECTIVES = [
+  'AUTO',
+  'LOGISTIC',
+  'SOFTMAX',
+  'SQUARED',
+  'ABSOLUTE',
+  'HUBER',
+  'QUANTILE',
+  'POISSON',
+  'GAMMA',
+  'TWEEDIE',
+] as const;
+
+const objectives = [
+  {
+    name: 'objective',
+    type: 'ENUM',
+    values: OBJECTIVES,
+    default: 'AUTO',
+    description: 'The loss that trees are grown to lower.',
+  },
+  {
+    name: 'huberDelta',
+    type: 'FLOAT',
+    min: 1e-6,
+    max: 1e9,
+    default: 1,
+    description:
+      'HUBER: residuals count by their square up to this size, and by their size beyond, in units of the target.',
+  },
+  {
+    name: 'quantileAlpha',
+    type: 'FLOAT',
+    min: 0.001,
+    max: 0.999,
+    default: 0.5,
+    description: 'QUANTILE: the share of targets that should lie below the answer.',
+  },
+  {
+    name: 'tweedieVariancePower',
+    type: 'FLOAT',
+    min: 1.01,
+    max: 1.99,
+    default: 1.5,
+    description:
+      'TWEEDIE: the variance grows with the mean to this power; towards 1 it is like POISSON, towards 2 like GAMMA.',
+  },
+] as const;
+
 export const GRADIENT_BOOSTING = {
   description:
     'Trees added one after another, each to the gradient of the loss that is left, grown leaf by leaf on histograms, stopped when the validation loss no longer falls.',
   parameters: [
+    ...objectives,
     {
       name: 'nEstimators',
       type: 'INT',

@@ -1,22 +1,21 @@
 /** Learning a tree model: features, bins, growth, and the fitted model as plain data. */
 import { featureColumns, type FittedFeatures, fitTreeFeatures } from '../features/tabular.js';
 import { type Learned, type Lesson, pick } from '../core/learned.js';
-import { logistic, type Loss, softmax, squaredError } from '../core/loss.js';
 import { type Link } from '../core/model.js';
 import { Rng } from '../core/rng.js';
 import { SpecError } from '../core/spec-error.js';
-import { type Target } from '../core/target.js';
 import { type Parameters } from '../spec.js';
 import { binCodes, type BinnedFeature, binNumbers } from './bins.js';
 import { boost, type Ensemble } from './boost.js';
 import { growForest, growSingleTree, type TreeData } from './forest.js';
 import { KernelMemory, threadsFor } from './kernel-memory.js';
 import { binTable } from './kernel-table.js';
+import { lossOf } from './objective.js';
 
 export async function fitBoosting(lesson: Lesson, parameters: Parameters<'GRADIENT_BOOSTING'>): Promise<Learned> {
   const { target, trainRows, validationRows, seed, pace } = lesson;
   const fitted = fitFeatures(lesson);
-  const loss = lossOf(target);
+  const loss = lossOf(target, parameters, trainRows, validationRows);
   const memory = new KernelMemory(lesson.threads ?? threadsFor(trainRows.length * fitted.features.length));
   try {
     const rng = new Rng(seed, BINNING_STREAM);
@@ -26,8 +25,10 @@ export async function fitBoosting(lesson: Lesson, parameters: Parameters<'GRADIE
       memory,
       binned,
       y: pick(target.y, trainRows),
+      weights: lesson.weights && pick(lesson.weights, trainRows),
       validation: { rowCount: validationRows.length, columns },
       validationY: pick(target.y, validationRows),
+      validationWeights: lesson.weights && pick(lesson.weights, validationRows),
     };
     return learned(fitted, await boost(data, loss, parameters, seed, pace, lesson.onRound), 'sum', loss.link);
   } finally {
@@ -47,12 +48,6 @@ export async function fitSingleTree(lesson: Lesson, parameters: Parameters<'DECI
   return fitMean(lesson, parameters.maxBins, (data) =>
     growSingleTree(data, classCount, parameters, lesson.seed, lesson.pace, lesson.onRound),
   );
-}
-
-/** The loss of a task: squared error, or log loss of two or more classes. */
-export function lossOf({ task, classes }: Target): Loss {
-  if (task === 'regression') return squaredError;
-  return task === 'binary' ? logistic : softmax(classes!.length);
 }
 
 function fitFeatures({ table, columns, trainRows }: Lesson): FittedFeatures {

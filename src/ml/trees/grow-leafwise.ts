@@ -74,7 +74,8 @@ export class LeafwiseGrower {
   /** Room for a note per chunk of rows. */
   readonly notes: Address;
   readonly entries: Address;
-  private readonly spare: Address;
+  /** As large as the entries; free between two trees. */
+  readonly spare: Address;
   private readonly counts: Address;
   private readonly binCounts: Int32Array;
   private readonly found: Address;

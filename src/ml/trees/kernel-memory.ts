@@ -22,8 +22,51 @@ export interface KernelCalls {
     blocks: Address,
     blockSize: number,
   ): void;
-  logistic(rows: number, raw: Address, y: Address, pairs: Address, notes: Address): void;
-  squared(rows: number, raw: Address, y: Address, pairs: Address, notes: Address): void;
+  logistic(rows: number, raw: Address, y: Address, weights: Address, pairs: Address, notes: Address): void;
+  huber(rows: number, raw: Address, y: Address, weights: Address, pairs: Address, notes: Address, delta: number): void;
+  pinball(
+    rows: number,
+    raw: Address,
+    y: Address,
+    weights: Address,
+    pairs: Address,
+    notes: Address,
+    over: number,
+    under: number,
+  ): void;
+  rate(
+    rows: number,
+    raw: Address,
+    y: Address,
+    weights: Address,
+    pairs: Address,
+    notes: Address,
+    power: number,
+    caution: number,
+  ): void;
+  softmax(
+    rows: number,
+    raw: Address,
+    rawStride: number,
+    y: Address,
+    weights: Address,
+    outputs: number,
+    probabilities: Address,
+    stride: number,
+    notes: Address,
+  ): void;
+  oneClass(
+    rows: number,
+    k: number,
+    y: Address,
+    weights: Address,
+    probabilities: Address,
+    pairs: Address,
+    notes: Address,
+    factor: number,
+  ): void;
+  renewQuantile: Renew;
+  renewHuber: Renew;
   quantise: Quantise;
   quantiseDrawn: Quantise;
   setTable(
@@ -56,6 +99,19 @@ export interface KernelCalls {
   setThreads(count: number): void;
   close(): void;
 }
+
+type Renew = (
+  count: number,
+  ranges: Address,
+  entries: Address,
+  spare: Address,
+  raw: Address,
+  y: Address,
+  weights: Address,
+  how: number,
+  rate: number,
+  values: Address,
+) => void;
 
 type Quantise = (
   rows: number,
