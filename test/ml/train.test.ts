@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { ALGORITHMS, type AnyParameters } from '../../src/ml/spec.js';
+import { ALGORITHMS, type AnyParameters, parseParameters } from '../../src/ml/spec.js';
 import { assignSplit, TEST, TRAIN } from '../../src/ml/split.js';
 import { type Artifact, type Column, type Table, train, type TrainSpec } from '../../src/ml/train.js';
 import { fitTreeFeatures } from '../../src/ml/features/tabular.js';
@@ -144,8 +144,11 @@ describe('features', () => {
       rowCount: 100,
       columns: [{ name: 'x', kind: 'category', codes, categories: ['rare', 'one', 'two', 'tested'] }],
     };
-    const rows = Uint32Array.from({ length: 90 }, (_, i) => i);
-    expect(fitTreeFeatures(of, ['x'], rows).categories.get('x')).toEqual(['one', 'two']);
+    const trainRows = Uint32Array.from({ length: 90 }, (_, i) => i);
+    const target = { task: 'regression', classes: null, y: new Float64Array(100), warnings: [] } as const;
+    const lesson = { table: of, columns: ['x'], trainRows, target, weights: null, seed: 1 };
+    const parameters = parseParameters('DECISION_TREE', {});
+    expect(fitTreeFeatures(lesson, parameters).categories.get('x')).toEqual(['one', 'two']);
   });
 });
 

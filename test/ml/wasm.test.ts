@@ -274,10 +274,8 @@ describe('growth', () => {
         ({ name }) => ({ kind: 'number', column: name, impute: null, mean: 0, scale: 1 }) as const,
       );
       const pace = new Pace(new AbortController().signal);
-      const lesson = { table, trainRows: Uint32Array.from(upTo(rows)), pace } as unknown as Parameters<
-        typeof binTable
-      >[1];
-      const binned = await binTable(memory, lesson, features, 255, rng);
+      const training = { table, features, trainRows: Uint32Array.from(upTo(rows)), pace };
+      const binned = await binTable(memory, training, 255, rng);
       const rules = {
         numLeaves: 12,
         maxDepth: 4,

@@ -57,6 +57,21 @@ const VALUES: Readonly<Record<string, string>> = {
   POISSON: 'Poisson deviance, for counts; the answer is positive.',
   GAMMA: 'Gamma deviance, for targets above 0 whose error grows with their size; the answer is positive.',
   TWEEDIE: 'Tweedie deviance, for targets that are often 0 and else positive, such as claims; the answer is positive.',
+  'categoryEncoding.AUTO': 'NATIVE for trees, ONE_HOT for linear models.',
+  NATIVE:
+    'For trees: a split sends any set of categories to one side. Most frequent 254 of a column; the others share one value.',
+  ONE_HOT: 'A feature of 0 and 1 for each category. Most frequent 254 of a column; the others share one.',
+  ORDINAL: 'One number: the place of the category in the alphabet.',
+  TARGET:
+    'The mean of the target, or the share of each class, among the rows of the category; for training rows from the other four fifths of them.',
+  STANDARD: 'Mean 0 and standard deviation 1.',
+  ROBUST: 'Median 0 and interquartile range 1: outliers move neither.',
+  QUANTILE_UNIFORM: 'The share of the training rows that lie below, from 0 to 1.',
+  QUANTILE_NORMAL: 'As QUANTILE_UNIFORM, then spread like a normal distribution: for long tails.',
+  'scaling.NONE': 'As they are.',
+  MEAN: 'Their mean.',
+  MEDIAN: 'Their median.',
+  MOST_FREQUENT: 'The most frequent of them.',
 };
 
 function typeOf(spec: ParameterSpec) {

@@ -187,6 +187,7 @@ function joinFeatures({ table }: Lesson, learned: readonly Learned[]): FittedFea
   }
   return {
     features: [],
+    training: { table, features: [] },
     columns: used.map(({ name }) => name),
     categories,
     warnings: [...new Set(learned.flatMap(({ fitted }) => fitted.warnings))],

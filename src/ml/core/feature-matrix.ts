@@ -3,14 +3,19 @@
  *
  *   number, boolean   x = fround(value)
  *   date              x = fround(epochMs / 86_400_000)
- *   all three         a missing x becomes fround(impute) if there is one; then fround((x - mean) / scale)
- *   code              index of the value in `categories`, NaN where missing or unseen
- *   oneHot            1 where the value is `category`; for null: 1 where missing or not among the column's other one-hot features
+ *   datePart          x = the part's number, see core/calendar.ts
+ *   all four          a missing x becomes fround(impute) if there is one; then fround((x - mean) / scale), or fround(knots(x))
+ *   missing           1 where the value is missing, else 0
+ *   code              index of the value in `categories`, the next one for `others`, NaN where missing or unseen
+ *   oneHot, oneOf     1 where the value is (one of) the feature's; for null: 1 where missing or not among the column's other such features
+ *   lookup            the category's value; `otherwise` where missing or unseen
  */
+import { datePart, DAY_MS } from './calendar.js';
+import { interpolator } from './knots.js';
 import { type Feature } from './model.js';
 import { type CategoryColumn, type Column, type Table } from './table.js';
 
-export const DAY_MS = 86_400_000;
+export { DAY_MS } from './calendar.js';
 
 /** Writes features of table rows rows[from .. from + size) (or from .. from + size where rows is null) into out (size x features). */
 export type FillFeatures = (out: Float32Array, rows: Uint32Array | null, from: number, size: number) => void;
@@ -23,16 +28,23 @@ export function isMatchable(category: string): boolean {
   return category !== '' && !/[\0\p{Cs}]/u.test(category);
 }
 
+/** Codes of a `code` feature: one for each category, and one for the others if there are any. */
+export function codeCount({ categories, others }: Extract<Feature, { kind: 'code' }>): number {
+  return categories.length + (others === undefined || others.length === 0 ? 0 : 1);
+}
+
 export function featureMatrix(features: readonly Feature[], table: Table): FillFeatures {
   const columns = new Map<string, Column>(table.columns.map((column) => [column.name, column]));
   const width = features.length;
+  const known = knownByColumn(features);
   const fillers = features.map((feature, at) => {
     const column = columns.get(feature.column);
     if (column === undefined) throw new Error(`The table lacks the column "${feature.column}" of the model.`);
-    const wanted = feature.kind === 'code' || feature.kind === 'oneHot' ? 'category' : feature.kind;
+    const wanted = columnKind(feature);
     if (column.kind !== wanted)
       throw new Error(`Column "${feature.column}" is a ${column.kind}, the model wants a ${wanted}.`);
-    if (column.kind === 'category') return byCode(column, codeValues(feature, column, features), at, width);
+    if (column.kind === 'category') return byCode(column, codeValues(feature, column, known), at, width);
+    if (feature.kind === 'missing') return missing(column.values, at, width);
     return numeric(feature as NumericFeature, column.values, at, width);
   });
   return (out, rows, from, size) => {
@@ -40,18 +52,58 @@ export function featureMatrix(features: readonly Feature[], table: Table): FillF
   };
 }
 
-type NumericFeature = Extract<Feature, { mean: number }>;
+/** The kind of raw column that a feature is made from. */
+export function columnKind(feature: Feature): Column['kind'] {
+  switch (feature.kind) {
+    case 'datePart':
+      return 'date';
+    case 'missing':
+      return feature.of;
+    case 'number':
+    case 'boolean':
+    case 'date':
+      return feature.kind;
+    default:
+      return 'category';
+  }
+}
+
+export type NumericFeature = Extract<Feature, { mean: number }>;
 
 function numeric(feature: NumericFeature, values: Float64Array, at: number, width: number): FillFeatures {
-  const { mean, scale } = feature;
-  const divisor = feature.kind === 'date' ? DAY_MS : 1;
-  const missing = feature.impute === null ? NaN : Math.fround(feature.impute);
+  const { mean, scale, knots } = feature;
+  const fill = unscaled(feature, values, at, width);
+  const instead = feature.impute === null ? NaN : Math.fround(feature.impute);
+  if (feature.impute === null && mean === 0 && scale === 1 && knots === undefined) return fill;
+  const scaled = knots === undefined ? (x: number) => (x - mean) / scale : interpolator(knots);
   return (out, rows, from, size) => {
+    fill(out, rows, from, size);
     for (let i = 0, to = at; i < size; i++, to += width) {
-      const row = rows === null ? from + i : rows[from + i]!;
-      const x = Math.fround(values[row]! / divisor);
-      out[to] = ((x === x ? x : missing) - mean) / scale;
+      const x = out[to]!;
+      out[to] = scaled(x === x ? x : instead);
     }
+  };
+}
+
+function unscaled(feature: NumericFeature, values: Float64Array, at: number, width: number): FillFeatures {
+  if (feature.kind === 'datePart') {
+    const { part } = feature;
+    return (out, rows, from, size) => {
+      for (let i = 0, to = at; i < size; i++, to += width)
+        out[to] = datePart(values[rows === null ? from + i : rows[from + i]!]!, part);
+    };
+  }
+  const divisor = feature.kind === 'date' ? DAY_MS : 1;
+  return (out, rows, from, size) => {
+    for (let i = 0, to = at; i < size; i++, to += width)
+      out[to] = values[rows === null ? from + i : rows[from + i]!]! / divisor;
+  };
+}
+
+function missing(values: Float64Array, at: number, width: number): FillFeatures {
+  return (out, rows, from, size) => {
+    for (let i = 0, to = at; i < size; i++, to += width)
+      out[to] = Number.isNaN(values[rows === null ? from + i : rows[from + i]!]!) ? 1 : 0;
   };
 }
 
@@ -66,30 +118,54 @@ function byCode({ codes }: CategoryColumn, values: Float32Array, at: number, wid
   };
 }
 
-/** The feature's value for each category of the table's own list, which may differ from the model's. */
-function codeValues(feature: Feature, column: CategoryColumn, features: readonly Feature[]): Float32Array {
-  const values = new Float32Array(column.categories.length + 1);
-  if (feature.kind === 'code') {
-    const known = new Map(feature.categories.map((category, code) => [category, code]));
-    column.categories.forEach(
-      (category, i) => (values[i] = isMatchable(category) ? (known.get(category) ?? NaN) : NaN),
-    );
-    values[column.categories.length] = NaN;
-  } else if (feature.kind === 'oneHot' && feature.category !== null) {
-    const { category } = feature;
-    column.categories.forEach((other, i) => (values[i] = other === category && isMatchable(other) ? 1 : 0));
-  } else {
-    const known = oneHotCategories(features, feature.column);
-    column.categories.forEach((category, i) => (values[i] = isMatchable(category) && known.has(category) ? 0 : 1));
-    values[column.categories.length] = 1;
+/** The feature's value for each category of the table's own list, which may differ from the model's; last for missing. */
+function codeValues(
+  feature: Feature,
+  { categories }: CategoryColumn,
+  known: ReadonlyMap<string, ReadonlySet<string>>,
+): Float32Array {
+  const values = new Float32Array(categories.length + 1);
+  const fill = (of: (category: string) => number, otherwise: number): Float32Array => {
+    categories.forEach((category, i) => (values[i] = isMatchable(category) ? of(category) : otherwise));
+    values[categories.length] = otherwise;
+    return values;
+  };
+  switch (feature.kind) {
+    case 'code': {
+      const codes = new Map(feature.categories.map((category, code) => [category, code]));
+      for (const other of feature.others ?? []) codes.set(other, feature.categories.length);
+      return fill((category) => codes.get(category) ?? NaN, NaN);
+    }
+    case 'lookup': {
+      const index = new Map(feature.categories.map((category, i) => [category, i]));
+      const of = (category: string): number => {
+        const i = index.get(category);
+        return i === undefined ? feature.otherwise : feature.values[i]!;
+      };
+      return fill(of, feature.otherwise);
+    }
+    case 'oneOf': {
+      const own = new Set(feature.categories);
+      return fill((category) => (own.has(category) ? 1 : 0), 0);
+    }
+    default: {
+      if (feature.kind === 'oneHot' && feature.category !== null)
+        return fill((category) => (category === feature.category ? 1 : 0), 0);
+      const others = known.get(feature.column);
+      return fill((category) => (others?.has(category) ? 0 : 1), 1);
+    }
   }
-  return values;
 }
 
-/** The categories of `column` that have a one-hot feature; whatever is not among them is "missing or unseen". */
-export function oneHotCategories(features: readonly Feature[], column: string): Set<string> {
-  const known = new Set<string>();
-  for (const f of features)
-    if (f.kind === 'oneHot' && f.column === column && f.category !== null) known.add(f.category);
+/** By column the categories that have an indicator; whatever is not among them is "missing or unseen". */
+function knownByColumn(features: readonly Feature[]): Map<string, Set<string>> {
+  const known = new Map<string, Set<string>>();
+  for (const feature of features) {
+    if (feature.kind !== 'oneHot' && feature.kind !== 'oneOf') continue;
+    const own = known.get(feature.column) ?? new Set();
+    known.set(feature.column, own);
+    if (feature.kind === 'oneOf') for (const category of feature.categories) own.add(category);
+    else if (feature.category !== null) own.add(feature.category);
+  }
   return known;
 }

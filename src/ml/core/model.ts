@@ -1,37 +1,50 @@
 /**
  * Fitted models as plain data, the meeting point of the trainers (trees/, linear/), the predictor and the ONNX exporters.
  *
- * From raw columns to features: `features` lists, in order, how each float32 feature is made from a raw column. A tree sees
- * one feature per column; a linear model sees one-hot and scaled ones.
+ * From raw columns to features: `features` lists, in order, how each float32 feature is made from a raw column. Several features
+ * may be made from one column; those that say `oneHot` or `oneOf` of one column lie together, the one of `category: null` last.
  */
+import { type DatePart } from './calendar.js';
+import { type Knots } from './knots.js';
+
+/** How a float32 x becomes a feature: a missing x becomes fround(impute); then fround((x - mean) / scale) or, with knots, fround(knots(x)). */
+export interface Scaling {
+  readonly impute: number | null;
+  readonly mean: number;
+  readonly scale: number;
+  /** Instead of mean and scale (which are then 0 and 1). */
+  readonly knots?: Knots;
+}
+
 export type Feature =
-  /** fround(value), NaN stays NaN; for linear models imputed and scaled: fround((fround(value) - mean) / scale). */
+  /** x = fround(value), for dates fround(epochMs / 86_400_000) (days, divided in float64). */
+  | ({ readonly kind: 'number' | 'boolean' | 'date'; readonly column: string } & Scaling)
+  /** A part of a date in UTC, as core/calendar.ts counts it. */
+  | ({ readonly kind: 'datePart'; readonly column: string; readonly part: DatePart } & Scaling)
+  /** 1 where the value of a column of kind `of` is missing, else 0. */
+  | { readonly kind: 'missing'; readonly column: string; readonly of: 'number' | 'boolean' | 'date' }
+  /**
+   * For trees: index in `categories` (known on the train split) as a float; categories.length for any of `others`, the rare ones
+   * that share a code; missing and unseen are NaN.
+   */
   | {
-      readonly kind: 'number';
+      readonly kind: 'code';
       readonly column: string;
-      readonly impute: number | null;
-      readonly mean: number;
-      readonly scale: number;
+      readonly categories: readonly string[];
+      readonly others?: readonly string[];
     }
+  /** 1 where the value is `category`, else 0; `category: null` is the indicator of missing or unseen. */
+  | { readonly kind: 'oneHot'; readonly column: string; readonly category: string | null }
+  /** 1 where the value is any of `categories`, the rare ones that share an indicator; else 0. */
+  | { readonly kind: 'oneOf'; readonly column: string; readonly categories: readonly string[] }
+  /** values[i] where the value is categories[i], `otherwise` where it is missing or unseen: ordinal and target encoding. */
   | {
-      readonly kind: 'boolean';
+      readonly kind: 'lookup';
       readonly column: string;
-      readonly impute: number | null;
-      readonly mean: number;
-      readonly scale: number;
-    }
-  /** fround(epochMs / 86_400_000) (days, divided in float64), then as number. */
-  | {
-      readonly kind: 'date';
-      readonly column: string;
-      readonly impute: number | null;
-      readonly mean: number;
-      readonly scale: number;
-    }
-  /** Index in `categories` (known on the train split) as a float; missing and unseen are NaN. For trees. */
-  | { readonly kind: 'code'; readonly column: string; readonly categories: readonly string[] }
-  /** 1 where the value is `category`, else 0; `category: null` is the indicator of missing or unseen. For linear models. */
-  | { readonly kind: 'oneHot'; readonly column: string; readonly category: string | null };
+      readonly categories: readonly string[];
+      readonly values: Float32Array;
+      readonly otherwise: number;
+    };
 
 /** A binary tree as parallel arrays over its nodes, root at 0. */
 export interface Tree {

@@ -3,6 +3,7 @@
  * and each row has a single 1 among them, so a row holds one entry per raw column, not per feature.
  */
 import { featureColumns } from '../features/tabular.js';
+import { codeCount } from '../core/feature-matrix.js';
 import { type Feature } from '../core/model.js';
 import { type Table } from '../core/table.js';
 
@@ -19,18 +20,19 @@ export function makeDesign(features: readonly Feature[], table: Table, rows: Uin
   const oneHots: { hot: Uint16Array }[] = [];
   for (let at = 0; at < features.length;) {
     const { kind, column } = features[at];
-    if (kind !== 'oneHot') {
+    if (kind !== 'oneHot' && kind !== 'oneOf') {
       numbers.push({ feature: at, values: featureColumns([features[at]], table, rows)[0] });
       at++;
       continue;
     }
-    const categories = features.flatMap((f) =>
-      f.kind === 'oneHot' && f.column === column && f.category !== null ? [f.category] : [],
-    );
-    const [codes] = featureColumns([{ kind: 'code', column, categories }], table, rows);
-    const first = at;
-    oneHots.push({ hot: Uint16Array.from(codes, (code) => first + (Number.isNaN(code) ? categories.length : code)) });
-    at += categories.length + 1;
+    const own = features.filter((f) => f.column === column);
+    const categories = own.flatMap((f) => (f.kind === 'oneHot' && f.category !== null ? [f.category] : []));
+    const others = own.flatMap((f) => (f.kind === 'oneOf' ? f.categories : []));
+    const code = { kind: 'code', column, categories, others } as const;
+    const [codes] = featureColumns([code], table, rows);
+    const [first, missing] = [at, at + codeCount(code)];
+    oneHots.push({ hot: Uint16Array.from(codes, (c) => (Number.isNaN(c) ? missing : first + c)) });
+    at = missing + 1;
   }
   return { rowCount: rows.length, width: features.length, numbers, oneHots };
 }

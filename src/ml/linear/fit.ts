@@ -14,7 +14,7 @@ const MAX_FEATURES = 4096;
 
 export async function fitLinear(lesson: Lesson, parameters: Parameters<'LINEAR'>): Promise<Learned> {
   const { table, target, trainRows, validationRows } = lesson;
-  const fitted = fitLinearFeatures(table, lesson.columns, trainRows);
+  const fitted = fitLinearFeatures(lesson, parameters);
   const count = fitted.features.length;
   if (count === 0)
     throw new SpecError('NO_USABLE_FEATURES', 'features', `No column is of use. ${fitted.warnings.join(' ')}`);
@@ -25,7 +25,7 @@ export async function fitLinear(lesson: Lesson, parameters: Parameters<'LINEAR'>
       `The columns make ${count} features, a linear model takes ${MAX_FEATURES}: leave out columns of many categories, or take a tree model.`,
     );
   }
-  const train = makeDesign(fitted.features, table, trainRows);
+  const train = makeDesign(fitted.training.features, fitted.training.table, trainRows);
   const validation = makeDesign(fitted.features, table, validationRows);
   const y = pick(target.y, trainRows);
   const validationY = pick(target.y, validationRows);

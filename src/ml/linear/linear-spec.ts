@@ -1,5 +1,6 @@
 /** Hyper-parameters of linear models. */
 import { type AlgorithmSpec, decisionThreshold } from '../core/parameter.js';
+import { LINEAR_FEATURES } from '../features/feature-spec.js';
 
 export const LINEAR = {
   description:
@@ -30,6 +31,7 @@ export const LINEAR = {
       default: 1e-6,
       description: 'The optimiser stops when no derivative of the mean loss is larger than this (classification).',
     },
+    ...LINEAR_FEATURES,
     decisionThreshold,
   ],
 } as const satisfies AlgorithmSpec;

@@ -1,26 +1,47 @@
 /**
  * Rows at the edges of a model, where two implementations part first. Each is a copy of a real row with one column changed:
  *
- *   number     a split's float32 threshold and its neighbours above and below; +-1e9; the largest float; missing
+ *   number     a split's float32 threshold, or a knot of the scaling, and its neighbours above and below; +-1e9; the largest float; missing
  *   boolean    both values; missing
- *   date       the milliseconds around a split's threshold and around the start of its day; missing
- *   category   the first, a middle and the last known one; one never seen; missing
+ *   date       the milliseconds around a split's threshold and around the start of its day; the turns of years, of leap days
+ *              and of 1970; the ends of the calendar; missing
+ *   category   some known ones from the first to the last; one never seen; missing
  */
 import { DAY_MS } from '../core/feature-matrix.js';
-import { type FittedModel, type Model, type TreeModel } from '../core/model.js';
+import { type Feature, type FittedModel, type Model, type SingleModel } from '../core/model.js';
 import { type Column, type Table } from '../core/table.js';
 
 /** Thresholds tried at most for one column, and rows and cells in all. */
 const THRESHOLDS = 12;
 const MAX_ROWS = 20_000;
 const MAX_CELLS = 4_000_000;
+const CATEGORIES = 8;
+const MAX_DATE_MS = 8.64e15;
+/** Midnights (UTC) at which parts of a date turn: years, leap days and what only looks like one, before and after 1970. */
+const TURNS = [
+  '1970-01-01',
+  '1969-01-01',
+  '1968-02-29',
+  '1900-03-01',
+  '1900-02-28',
+  '1601-01-01',
+  '0000-03-01',
+  '2000-02-29',
+  '2001-01-01',
+  '2023-12-31',
+  '2024-02-29',
+  '2024-12-31',
+  '2100-03-01',
+]
+  .map((day) => Date.parse(`${day}T00:00:00Z`))
+  .concat(-MAX_DATE_MS, MAX_DATE_MS);
 const UNSEEN = '\u2063never seen in training\u2063';
 
 /** A table of edge rows with the model's input columns. Its rows start from `rows` of `table` in turn; `seed` picks thresholds. */
 export function edgeTable(fitted: FittedModel, table: Table, rows: Uint32Array, seed: number): Table {
   const byName = new Map(table.columns.map((column) => [column.name, column]));
   const columns = fitted.inputs.map(({ name }) => withUnseen(byName.get(name)!));
-  const thresholds = thresholdsByColumn(treeModels(fitted.model), seed);
+  const thresholds = thresholdsByColumn(singleModels(fitted.model), seed);
   const edges = columns.map((column) => edgeValues(column, thresholds.get(column.name) ?? []));
   const total = edges.reduce((sum, values) => sum + values.length, 0);
   const share = Math.min(MAX_ROWS, MAX_CELLS / columns.length) / Math.max(1, total);
@@ -49,7 +70,8 @@ function edgeValues(column: Column, thresholds: readonly number[]): number[] {
   if (column.kind === 'boolean') return [NaN, 0, 1];
   if (column.kind === 'category') {
     const last = column.categories.length - 1;
-    return [...new Set([-1, last, 0, last >> 1, Math.max(0, last - 1)])];
+    const known = Array.from({ length: CATEGORIES }, (_, i) => Math.floor((i * last) / CATEGORIES));
+    return [...new Set([-1, last, Math.max(0, last - 1), ...known])];
   }
   if (column.kind === 'number')
     return [
@@ -64,8 +86,8 @@ function edgeValues(column: Column, thresholds: readonly number[]): number[] {
     [nextFloat(t, -1), t, nextFloat(t, 1)].map((days) => Math.round(days * DAY_MS)),
   );
   const atStart = thresholds.map((t) => Math.floor(t) * DAY_MS);
-  return [NaN, 0, ...[...atDays, ...atStart].flatMap((ms) => [ms - 1, ms, ms + 1])].filter(
-    (ms) => !(Math.abs(ms) > 8.64e15),
+  return [NaN, ...[...atDays, ...atStart, ...TURNS].flatMap((ms) => [ms - 1, ms, ms + 1])].filter(
+    (ms) => !(Math.abs(ms) > MAX_DATE_MS),
   );
 }
 
@@ -78,20 +100,25 @@ export function nextFloat(value: number, step: 1 | -1): number {
   return floats[0]!;
 }
 
-function treeModels(model: Model): TreeModel[] {
-  const models = model.family === 'combined' ? model.members : [model];
-  return models.filter((member) => member.family === 'trees');
+function singleModels(model: Model): readonly SingleModel[] {
+  return model.family === 'combined' ? model.members : [model];
 }
 
-/** Up to THRESHOLDS numeric thresholds of every column, spread over all its splits by a seeded stride. */
-function thresholdsByColumn(models: readonly TreeModel[], seed: number): Map<string, number[]> {
+/** Up to THRESHOLDS numeric thresholds and knots of every column, spread over all of them by a seeded stride. */
+function thresholdsByColumn(models: readonly SingleModel[], seed: number): Map<string, number[]> {
   const all = new Map<string, Set<number>>();
-  for (const { trees, features } of models) {
-    for (const tree of trees) {
+  const add = (feature: Feature, threshold: number): void => {
+    // Thresholds of encoded categories and of parts of dates are no values of the column.
+    if (feature.kind === 'number' || feature.kind === 'date')
+      all.set(feature.column, (all.get(feature.column) ?? new Set()).add(threshold));
+  };
+  for (const model of models) {
+    for (const feature of model.features)
+      if ('knots' in feature && feature.knots !== undefined) for (const x of feature.knots.x) add(feature, x);
+    if (model.family === 'linear') continue;
+    for (const tree of model.trees) {
       tree.feature.forEach((f, node) => {
-        if (f < 0 || tree.leftCodes[node] != null) return;
-        const { column } = features[f]!;
-        all.set(column, (all.get(column) ?? new Set()).add(tree.threshold[node]!));
+        if (f >= 0 && tree.leftCodes[node] == null) add(model.features[f]!, tree.threshold[node]!);
       });
     }
   }

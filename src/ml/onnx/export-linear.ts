@@ -2,7 +2,7 @@
  * Linear models: raw = x W + one-hot rows + intercept, in double, because float32 products would lose what large inputs leave.
  */
 import { type LinearModel } from '../core/model.js';
-import { exportOneHot, joinFeatures } from './export-features.js';
+import { exportOneHot, isIndicator, joinFeatures } from './export-features.js';
 import { DataType, type GraphBuilder } from './graph.js';
 
 /** Name of the raw scores, double [N, outputs], or of the constant [1, outputs] where no feature is left. */
@@ -10,7 +10,7 @@ export function exportLinear(graph: GraphBuilder, { features, weights, intercept
   const outputs = intercept.length;
   const weight = (feature: number, output: number): number => weights[output * features.length + feature]!;
   let raw = graph.constant(Float64Array.from(intercept), [1, outputs]);
-  const joined = joinFeatures(graph, features, () => true);
+  const joined = joinFeatures(graph, features, (f) => !isIndicator(features[f]!));
   if (joined !== null) {
     const { order, tensor } = joined;
     const matrix = Float64Array.from({ length: order.length * outputs }, (_, i) =>

@@ -1,5 +1,6 @@
 /** Hyper-parameters of gradient boosting. */
 import { type AlgorithmSpec, decisionThreshold } from '../core/parameter.js';
+import { TREE_FEATURES } from '../features/feature-spec.js';
 import { catL2, catSmooth, maxBins, maxDepth, minSamplesLeaf } from './tree-spec.js';
 
 /** What a booster can learn by; each fits one task. */
@@ -128,6 +129,7 @@ export const GRADIENT_BOOSTING = {
     maxBins,
     catSmooth(10),
     catL2(10),
+    ...TREE_FEATURES,
     decisionThreshold,
   ],
 } as const satisfies AlgorithmSpec;

@@ -1,5 +1,7 @@
 /** Learning a tree model: features, bins, growth, and the fitted model as plain data. */
 import { featureColumns, type FittedFeatures, fitTreeFeatures } from '../features/tabular.js';
+import { type TreeFeatureParameters } from '../features/feature-spec.js';
+import { codeCount } from '../core/feature-matrix.js';
 import { type Learned, type Lesson, pick } from '../core/learned.js';
 import { type Link } from '../core/model.js';
 import { Rng } from '../core/rng.js';
@@ -14,12 +16,12 @@ import { lossOf } from './objective.js';
 
 export async function fitBoosting(lesson: Lesson, parameters: Parameters<'GRADIENT_BOOSTING'>): Promise<Learned> {
   const { target, trainRows, validationRows, seed, pace } = lesson;
-  const fitted = fitFeatures(lesson);
+  const fitted = fitFeatures(lesson, parameters);
   const loss = lossOf(target, parameters, trainRows, validationRows);
   const memory = new KernelMemory(lesson.threads ?? threadsFor(trainRows.length * fitted.features.length));
   try {
     const rng = new Rng(seed, BINNING_STREAM);
-    const binned = await binTable(memory, lesson, fitted.features, parameters.maxBins, rng);
+    const binned = await binTable(memory, { ...lesson, ...fitted.training }, parameters.maxBins, rng);
     const columns = featureColumns(fitted.features, lesson.table, validationRows);
     const data = {
       memory,
@@ -38,35 +40,39 @@ export async function fitBoosting(lesson: Lesson, parameters: Parameters<'GRADIE
 
 export async function fitForest(lesson: Lesson, parameters: Parameters<'RANDOM_FOREST'>): Promise<Learned> {
   const classCount = lesson.target.classes?.length ?? 0;
-  return fitMean(lesson, parameters.maxBins, (data) =>
+  return fitMean(lesson, parameters, (data) =>
     growForest(data, classCount, parameters, lesson.seed, lesson.pace, lesson.onRound),
   );
 }
 
 export async function fitSingleTree(lesson: Lesson, parameters: Parameters<'DECISION_TREE'>): Promise<Learned> {
   const classCount = lesson.target.classes?.length ?? 0;
-  return fitMean(lesson, parameters.maxBins, (data) =>
+  return fitMean(lesson, parameters, (data) =>
     growSingleTree(data, classCount, parameters, lesson.seed, lesson.pace, lesson.onRound),
   );
 }
 
-function fitFeatures({ table, columns, trainRows }: Lesson): FittedFeatures {
-  const fitted = fitTreeFeatures(table, columns, trainRows);
+function fitFeatures(lesson: Lesson, parameters: TreeFeatureParameters): FittedFeatures {
+  const fitted = fitTreeFeatures(lesson, parameters);
   if (fitted.features.length > 0) return fitted;
   throw new SpecError('NO_USABLE_FEATURES', 'features', `No column is of use. ${fitted.warnings.join(' ')}`);
 }
 
 /** Trees that answer with their mean. */
-async function fitMean(lesson: Lesson, maxBins: number, grow: (data: TreeData) => Promise<Ensemble>): Promise<Learned> {
+async function fitMean(
+  lesson: Lesson,
+  parameters: TreeFeatureParameters & { readonly maxBins: number },
+  grow: (data: TreeData) => Promise<Ensemble>,
+): Promise<Learned> {
   const { table, target, trainRows, validationRows, seed, pace } = lesson;
-  const fitted = fitFeatures(lesson);
+  const fitted = fitFeatures(lesson, parameters);
   const rng = new Rng(seed, BINNING_STREAM);
   const features: BinnedFeature[] = [];
   const validationColumns: Float32Array[] = [];
-  for (const feature of fitted.features) {
-    const [values] = featureColumns([feature], table, trainRows);
+  for (const [f, feature] of fitted.features.entries()) {
+    const [values] = featureColumns([fitted.training.features[f]], fitted.training.table, trainRows);
     features.push(
-      feature.kind === 'code' ? binCodes(values, feature.categories.length) : binNumbers(values, maxBins, rng),
+      feature.kind === 'code' ? binCodes(values, codeCount(feature)) : binNumbers(values, parameters.maxBins, rng),
     );
     validationColumns.push(...featureColumns([feature], table, validationRows));
     if (pace.isDue(table.rowCount * BINNING_COST)) await pace.rest();

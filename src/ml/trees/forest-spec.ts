@@ -1,11 +1,21 @@
 /** Hyper-parameters of single trees and of forests. */
 import { type AlgorithmSpec, decisionThreshold } from '../core/parameter.js';
+import { TREE_FEATURES } from '../features/feature-spec.js';
 import { catL2, catSmooth, maxBins, maxDepth, minSamplesLeaf, minSamplesSplit } from './tree-spec.js';
 
 export const DECISION_TREE = {
   description:
     'One tree of yes-or-no questions, grown by the impurity decrease (Gini for classes, variance for numbers): weak, but easily read.',
-  parameters: [maxDepth(10), minSamplesLeaf(20), minSamplesSplit, maxBins, catSmooth(10), catL2(1), decisionThreshold],
+  parameters: [
+    maxDepth(10),
+    minSamplesLeaf(20),
+    minSamplesSplit,
+    maxBins,
+    catSmooth(10),
+    catL2(1),
+    ...TREE_FEATURES,
+    decisionThreshold,
+  ],
 } as const satisfies AlgorithmSpec;
 
 export const RANDOM_FOREST = {
@@ -40,6 +50,7 @@ export const RANDOM_FOREST = {
     maxBins,
     catSmooth(1),
     catL2(0),
+    ...TREE_FEATURES,
     decisionThreshold,
   ],
 } as const satisfies AlgorithmSpec;

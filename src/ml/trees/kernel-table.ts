@@ -2,7 +2,7 @@
 import { type Lesson } from '../core/learned.js';
 import { type Feature } from '../core/model.js';
 import { type Rng } from '../core/rng.js';
-import { featureMatrix } from '../core/feature-matrix.js';
+import { codeCount, featureMatrix } from '../core/feature-matrix.js';
 import { type BinnedFeature, type BinnedTable, findCuts, SAMPLE_ROWS } from './bins.js';
 import { type Address, CUTS_AT, type KernelMemory } from './kernel-memory.js';
 
@@ -24,20 +24,23 @@ const SORTED_AT_ONCE = 8;
 /** Work of binning one value, in units of Pace. */
 const BINNING_COST = 2;
 
-/** Bins the training rows of `lesson` by at most `maxBins` bins a feature. */
+/** The training rows of a lesson as features are made from them. */
+export type TrainingRows = Pick<Lesson, 'table' | 'trainRows' | 'pace'> & { readonly features: readonly Feature[] };
+
+/** Bins training rows by at most `maxBins` bins a feature. */
 export async function binTable(
   memory: KernelMemory,
-  lesson: Lesson,
-  features: readonly Feature[],
+  training: TrainingRows,
   maxBins: number,
   rng: Rng,
 ): Promise<KernelTable> {
-  const { rowCount, ...space } = makeSpace(memory, lesson.trainRows.length, features.length);
+  const { features } = training;
+  const { rowCount, ...space } = makeSpace(memory, training.trainRows.length, features.length);
   const binned = await memory.borrow(async () => {
-    const { table, trainRows, pace } = lesson;
+    const { table, trainRows, pace } = training;
     const made: BinnedFeature[] = [];
     const values = memory.float32(memory.allocate(rowCount * 4), rowCount);
-    const sampler = new Sampler(memory, lesson, rng);
+    const sampler = new Sampler(memory, training, rng);
     for (let from = 0; from < features.length; from += SORTED_AT_ONCE) {
       const group = features.slice(from, from + SORTED_AT_ONCE);
       const cutsOf = sampler.cuts(group, maxBins);
@@ -76,10 +79,10 @@ class Sampler {
 
   constructor(
     private readonly memory: KernelMemory,
-    private readonly lesson: Lesson,
+    private readonly training: TrainingRows,
     rng: Rng,
   ) {
-    this.rows = sampleRows(lesson.trainRows, rng);
+    this.rows = sampleRows(training.trainRows, rng);
     this.at = memory.allocate(this.stride * SORTED_AT_ONCE);
     this.counts = memory.allocate(4 * SORTED_AT_ONCE);
     this.spare = memory.allocate(memory.threads * (this.stride + 8192));
@@ -102,14 +105,14 @@ class Sampler {
     memory.call.sort(features.length, this.at, stride, this.counts, this.spare);
     return features.map((feature, i) =>
       feature.kind === 'code'
-        ? Float32Array.from({ length: feature.categories.length - 1 }, (_, code) => code)
+        ? Float32Array.from({ length: codeCount(feature) - 1 }, (_, code) => code)
         : findCuts(samples[i].subarray(0, counts[i]), maxBins),
     );
   }
 
   /** Writes the feature's values in the sample, without the missing; returns how many. */
   private draw(feature: Feature, sample: Float32Array): number {
-    featureMatrix([feature], this.lesson.table)(sample, this.rows, 0, this.rows.length);
+    featureMatrix([feature], this.training.table)(sample, this.rows, 0, this.rows.length);
     let count = 0;
     for (let i = 0; i < sample.length; i++) {
       const value = sample[i];
