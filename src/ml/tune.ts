@@ -4,7 +4,6 @@ export { spacesOf } from './tune/space.js';
 export { runStudy } from './tune/run.js';
 export { SEARCHES } from './tune/study.js';
 export type {
-  Member,
   Search,
   SpaceOverride,
   StudyContext,

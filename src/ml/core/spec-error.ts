@@ -18,10 +18,7 @@ export type SpecErrorCode =
   | 'UNKNOWN_CLASS'
   | 'NO_USABLE_FEATURES'
   | 'TOO_MANY_FEATURES'
-  | 'DIVERGED'
-  | 'MODEL_UNREADABLE'
-  | 'MODEL_UNSUPPORTED'
-  | 'MODEL_DOES_NOT_FIT';
+  | 'DIVERGED';
 
 /**
  * A request that cannot be carried out, told in a sentence for the person who asked. `field` is the part of the request to

@@ -4,16 +4,16 @@
  * with the trial it would have tried.
  */
 import { Rng } from '../core/rng.js';
-import { type Algorithm, type AnyParameters } from '../spec.js';
+import { type AlgorithmName, type AnyParameters, type Member } from '../spec.js';
 import { type Cutoff } from './judge.js';
 import { parametersAt, randomPoint, type Spaces } from './space.js';
-import { type Member, type Trial } from './study.js';
+import { type Trial } from './study.js';
 
 /** Trials of a generation: enough to keep the cores of a usual machine busy, few enough to learn between them. */
 export const WIDTH = 4;
 
 export interface Proposal {
-  readonly algorithm: Algorithm;
+  readonly algorithm: AlgorithmName;
   readonly parameters: AnyParameters;
   readonly members: readonly Member[] | null;
   readonly rungs: readonly number[];
@@ -33,14 +33,9 @@ export function rngOf(seed: number, number: number): Rng {
 const TRIALS_STREAM = 0x7e57_0000;
 
 /** Algorithms in turn, parameters drawn from their whole space. */
-export function randomSearch(spaces: Spaces, seed: number): Proposer {
+export function randomProposal(spaces: Spaces, number: number, rng: Rng): Pick<Proposal, 'algorithm' | 'parameters'> {
   const algorithms = [...spaces.keys()];
-  return (earlier) =>
-    Array.from({ length: WIDTH }, (_, i): Proposal => {
-      const number = earlier.length + i;
-      const algorithm = algorithms[number % algorithms.length]!;
-      const space = spaces.get(algorithm)!;
-      const parameters = parametersAt(space, randomPoint(space, rngOf(seed, number)));
-      return { algorithm, parameters, members: null, rungs: [], cutoffs: [] };
-    });
+  const algorithm = algorithms[number % algorithms.length]!;
+  const space = spaces.get(algorithm)!;
+  return { algorithm, parameters: parametersAt(space, randomPoint(space, rng)) };
 }

@@ -2,12 +2,14 @@
 import { SpecError } from '../core/spec-error.js';
 import { type Table } from '../core/table.js';
 import { type FitSpec } from '../fit.js';
-import { parseParameters } from '../spec.js';
-import { type Executor, localExecutor } from './executor.js';
-import { asLoss } from './figure.js';
+import { parseMembers, parseParameters } from '../spec.js';
+import { type Executor, localExecutor, threadExecutor, ThreadLost } from './executor.js';
 import { makePanel, type Panel } from './panel.js';
-import { type Proposal, type Proposer, randomSearch } from './propose.js';
+import { type Proposal, type Proposer } from './propose.js';
+import { byLoss } from './prune.js';
+import { halvingSearch, randomSearch } from './random.js';
 import { spacesOf } from './space.js';
+import { tpeSearch } from './tpe.js';
 import { type StudyContext, type StudyResult, type StudySpec, type Trial } from './study.js';
 
 /**
@@ -17,15 +19,32 @@ import { type StudyContext, type StudyResult, type StudySpec, type Trial } from 
  */
 export async function runStudy(spec: StudySpec, table: Table, context: StudyContext): Promise<StudyResult> {
   checkLimits(spec);
-  const panel = makePanel(spec, table, context.assignment, { folds: spec.folds, repeats: 1 });
-  const proposer = randomSearch(spacesOf(spec), spec.seed);
-  const executor = localExecutor(panel, () => context.now());
+  const shape = { folds: spec.folds, repeats: 1 };
+  const panel = makePanel(spec, table, context.assignment, shape);
+  const proposer = proposerOf(spec, panel);
+  const executor =
+    context.parallelism > 1
+      ? threadExecutor({ spec, table, assignment: context.assignment, shape }, context.parallelism)
+      : localExecutor(panel, () => context.now());
   const study = new Study(spec, context, panel, executor);
   try {
     const end = await study.run(proposer);
     return study.result(end);
   } finally {
     await executor.close();
+  }
+}
+
+function proposerOf(spec: StudySpec, { metric }: Panel): Proposer {
+  const spaces = spacesOf(spec);
+  switch (spec.search) {
+    case 'RANDOM':
+      return randomSearch(spaces, spec.seed);
+    case 'ASHA':
+      return halvingSearch(spaces, spec.seed);
+    case 'TPE':
+    case 'AUTO':
+      return tpeSearch(spaces, metric, spec.seed);
   }
 }
 
@@ -67,32 +86,42 @@ class Study {
     return 'TRIALS';
   }
 
-  /** False: the time was over before all had ended. */
+  /** False: the time is over. Every trial that was started has ended by then. */
   private async runAll(queue: { readonly number: number; readonly proposal: Proposal }[]): Promise<boolean> {
-    let isInTime = true;
-    const next = async (): Promise<void> => {
-      for (let item = queue.shift(); item !== undefined && isInTime; item = queue.shift())
-        if (!(await this.runOne(item.number, item.proposal))) isInTime = false;
+    let isOver = queue.length > 0;
+    let isAborted = false;
+    const lane = async (): Promise<void> => {
+      for (let item = queue.shift(); item !== undefined && !isAborted; item = queue.shift()) {
+        const end = await this.runOne(item.number, item.proposal);
+        if (end === 'ABORTED') isAborted = true;
+        if (end === 'ENDED') isOver = false;
+      }
     };
-    await Promise.all(Array.from({ length: this.executor.width }, next));
-    return isInTime;
+    const lanes = await Promise.allSettled(Array.from({ length: this.executor.width }, lane));
+    const broken = lanes.find((one) => one.status === 'rejected');
+    if (broken !== undefined) throw broken.reason;
+    return !isOver && !isAborted;
   }
 
   private get elapsedMs(): number {
     return this.context.elapsedMsBefore + this.context.now() - this.startMs;
   }
 
-  /** False: it was aborted at the time limit, and leaves no trace. */
-  private async runOne(number: number, proposal: Proposal): Promise<boolean> {
+  /** ABORTED: at the time limit, without a trace. SKIPPED: it would have overrun the time. */
+  private async runOne(number: number, proposal: Proposal): Promise<'ENDED' | 'ABORTED' | 'SKIPPED'> {
     const { signal, now } = this.context;
     signal.throwIfAborted();
     const { seconds } = this.spec.limits;
     const leftMs = seconds === null ? null : 1000 * seconds - this.elapsedMs;
-    if (leftMs !== null && leftMs <= 0) return false;
-    const limit = leftMs === null ? null : AbortSignal.timeout(Math.ceil(leftMs));
-    const start = now.call(this.context);
+    if (leftMs !== null && leftMs <= 0) return 'ABORTED';
     const { algorithm, parameters, members, rungs, cutoffs } = proposal;
     const identity = { number, algorithm, parameters, members };
+    if (leftMs !== null && this.usualMs(algorithm) > leftMs) {
+      this.record({ ...identity, ...NOTHING, state: 'PRUNED', elapsedMs: 0, error: null });
+      return 'SKIPPED';
+    }
+    const limit = leftMs === null ? null : AbortSignal.timeout(Math.ceil(leftMs));
+    const start = now.call(this.context);
     const elapsedMs = (): number => Math.round(now.call(this.context) - start);
     try {
       const outcome = await this.executor.run(
@@ -103,10 +132,18 @@ class Study {
       this.record({ ...identity, ...rest, elapsedMs: elapsedMs(), error: null });
     } catch (error) {
       signal.throwIfAborted();
-      if (limit?.aborted === true) return false;
-      this.record({ ...identity, ...FAILURE, elapsedMs: elapsedMs(), error: describe(error) });
+      if (limit?.aborted === true) return 'ABORTED';
+      this.record({ ...identity, ...NOTHING, state: 'FAILED', elapsedMs: elapsedMs(), error: describe(error) });
     }
-    return true;
+    return 'ENDED';
+  }
+
+  /** What half of the complete trials of an algorithm took; 0 as long as nothing is known. */
+  private usualMs(wanted: Trial['algorithm']): number {
+    const known = [...this.trials.values()].filter(
+      ({ algorithm, state }) => algorithm === wanted && state === 'COMPLETE',
+    );
+    return known.map(({ elapsedMs }) => elapsedMs).sort((a, b) => a - b)[known.length >> 1] ?? 0;
   }
 
   private record(trial: Trial): void {
@@ -120,10 +157,8 @@ class Study {
   }
 
   private leaderboard(): Trial[] {
-    const loss = ({ value }: Trial): number => asLoss(this.panel.metric, value!);
-    return [...this.trials.values()]
-      .filter(({ state }) => state === 'COMPLETE')
-      .sort((a, b) => loss(a) - loss(b) || a.number - b.number);
+    const complete = [...this.trials.values()].filter(({ state }) => state === 'COMPLETE');
+    return byLoss(complete, this.panel.metric);
   }
 
   result(end: StudyResult['end']): StudyResult {
@@ -134,8 +169,7 @@ class Study {
   }
 }
 
-const FAILURE = {
-  state: 'FAILED',
+const NOTHING = {
   value: null,
   low: null,
   high: null,
@@ -149,17 +183,20 @@ const FAILURE = {
 /** Messages of unknown errors may hold cells of the table. */
 function describe(error: unknown): NonNullable<Trial['error']> {
   if (error instanceof SpecError) return { code: error.code, message: error.message };
+  if (error instanceof ThreadLost) return { code: 'THREAD_LOST', message: error.message };
   return { code: 'INTERNAL', message: 'The trial broke by an error of its own.' };
 }
 
-const OF_STUDIES = new Set(['search', 'algorithms', 'space', 'metric', 'folds', 'limits']);
+const OF_STUDIES: ReadonlySet<string> = new Set(['search', 'algorithms', 'space', 'metric', 'folds', 'limits']);
 
 /** What a trial fits. */
-export function fitOf(spec: StudySpec, { algorithm, parameters }: Pick<Proposal, 'algorithm' | 'parameters'>): FitSpec {
+export function fitOf(spec: StudySpec, trial: Pick<Proposal, 'algorithm' | 'parameters' | 'members'>): FitSpec {
   const common = Object.fromEntries(Object.entries(spec).filter(([name]) => !OF_STUDIES.has(name)));
+  const { algorithm, members } = trial;
   return {
     ...(common as Omit<FitSpec, 'algorithm' | 'parameters'>),
     algorithm,
-    parameters: parseParameters(algorithm, parameters),
+    parameters: parseParameters(algorithm, trial.parameters),
+    ...(members === null ? {} : { members: parseMembers(algorithm, members) }),
   };
 }

@@ -1,7 +1,7 @@
 /** What a search is asked for, and what it gives: plain data, so that a study can be stored and taken up again. */
 import { type FigureName } from '../core/metric.js';
 import { type FitSpec } from '../fit.js';
-import { type Algorithm, type AnyParameters } from '../spec.js';
+import { type Algorithm, type AlgorithmName, type AnyParameters, type Member } from '../spec.js';
 
 /**
  * RANDOM: every trial drawn for itself. TPE: drawn where good trials lie denser than bad ones. ASHA: many cheap starts, of which
@@ -51,16 +51,10 @@ export interface StudyLimits {
  */
 export type TrialState = 'COMPLETE' | 'PRUNED' | 'FAILED' | 'INFEASIBLE';
 
-/** A model of a combination. */
-export interface Member {
-  readonly algorithm: Algorithm;
-  readonly parameters: AnyParameters;
-}
-
 export interface Trial {
   /** From 0 on. What trial n tries depends only on the study and the trials of earlier generations. */
   readonly number: number;
-  readonly algorithm: Algorithm;
+  readonly algorithm: AlgorithmName;
   /** As proposed, the rest being defaults. */
   readonly parameters: AnyParameters;
   /** Of combinations; else null. */
