@@ -6,7 +6,7 @@ import { fitBagging, fitStacking, fitVoting, type Team } from './combine/fit.js'
 import { type Learned, type Lesson, pick } from './core/learned.js';
 import { type FittedModel, type InputColumn } from './core/model.js';
 import { predictTable } from './core/predict.js';
-import { type Table } from './core/table.js';
+import { type Column, type Table } from './core/table.js';
 import { readTarget, type Target } from './core/target.js';
 import { chooseThreshold, type ThresholdRule } from './core/threshold.js';
 import { fitLinear } from './linear/fit.js';
@@ -67,12 +67,7 @@ export function planFit(spec: FitSpec, table: Table, assignment: Uint8Array): Pl
     for (const { algorithm } of [spec, ...(members ?? [])])
       checkConstraints(spec.constraints, SPECS[algorithm], learned);
   }
-  const isMissing = (row: number): boolean =>
-    column.kind === 'category' ? column.codes[row] < 0 : Number.isNaN(column.values[row]);
-  const all = Uint32Array.from({ length: table.rowCount }, (_, row) => row);
-  const used = all.filter((row) => assignment[row] <= TEST && !isMissing(row));
-  const part = (wanted: number): Uint32Array => used.filter((row) => assignment[row] === wanted);
-  const rows = { train: part(TRAIN), validation: part(VALIDATION), test: part(TEST) };
+  const { used, rows } = rowsByPart(column, assignment);
   const target = readTarget(column, used, rows.train, spec);
   if (target.task === 'multiclass' && spec.constraints?.monotone?.length)
     throw new SpecError(
@@ -85,8 +80,18 @@ export function planFit(spec: FitSpec, table: Table, assignment: Uint8Array): Pl
   return { columns, target, rows, weights: null, warnings };
 }
 
+/** The rows that take part and have a target, in all and of each part. */
+export function rowsByPart(target: Column, assignment: Uint8Array): Pick<Plan, 'rows'> & { used: Uint32Array } {
+  const isMissing = (row: number): boolean =>
+    target.kind === 'category' ? target.codes[row] < 0 : Number.isNaN(target.values[row]);
+  const all = Uint32Array.from(assignment, (_, row) => row);
+  const used = all.filter((row) => assignment[row] <= TEST && !isMissing(row));
+  const part = (wanted: number): Uint32Array => used.filter((row) => assignment[row] === wanted);
+  return { used, rows: { train: part(TRAIN), validation: part(VALIDATION), test: part(TEST) } };
+}
+
 /** @throws SpecError EMPTY_SPLIT where one of the parts has no row. */
-export function requireRows({ rows }: Plan, ...parts: (keyof Plan['rows'])[]): void {
+export function requireRows({ rows }: Pick<Plan, 'rows'>, ...parts: (keyof Plan['rows'])[]): void {
   const empty = parts.find((part) => rows[part].length === 0);
   if (empty !== undefined)
     throw new SpecError('EMPTY_SPLIT', 'split', `The ${empty} part of the split has no row with a target.`);

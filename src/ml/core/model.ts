@@ -54,7 +54,7 @@ export interface Tree {
   readonly threshold: Float32Array;
   /** 1: a missing (NaN) value goes left. */
   readonly missingLeft: Uint8Array;
-  /** Categorical split: the codes that go left, sorted; null for a numeric split or a leaf. */
+  /** Categorical split: the codes that go left, sorted; all other numbers, fractions too, go right. Null for a numeric split or a leaf. */
   readonly leftCodes: readonly (Int32Array | null)[];
   readonly left: Int32Array;
   readonly right: Int32Array;

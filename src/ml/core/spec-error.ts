@@ -18,7 +18,10 @@ export type SpecErrorCode =
   | 'UNKNOWN_CLASS'
   | 'NO_USABLE_FEATURES'
   | 'TOO_MANY_FEATURES'
-  | 'DIVERGED';
+  | 'DIVERGED'
+  | 'MODEL_UNREADABLE'
+  | 'MODEL_UNSUPPORTED'
+  | 'MODEL_DOES_NOT_FIT';
 
 /**
  * A request that cannot be carried out, told in a sentence for the person who asked. `field` is the part of the request to

@@ -166,7 +166,8 @@ function classWarnings(
   return warnings;
 }
 
-function className(column: Column, value: number): string {
+/** The name of a class, from its value or code. */
+export function className(column: Column, value: number): string {
   if (column.kind === 'category') return (column satisfies CategoryColumn).categories[value];
   return column.kind === 'boolean' ? String(value === 1) : String(value);
 }

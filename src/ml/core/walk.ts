@@ -100,7 +100,8 @@ export function findLeaf(trees: CompiledTrees, root: number, block: Float32Array
     let goLeft: boolean;
     if (x !== x) goLeft = missingLeft[node] === 1;
     else if (setAt[node]! < 0) goLeft = x <= threshold[node]!;
-    else goLeft = x >>> 5 < setWords[node]! && ((sets[setAt[node]! + (x >>> 5)]! >>> (x & 31)) & 1) === 1;
+    else
+      goLeft = x >>> 0 === x && x >>> 5 < setWords[node]! && ((sets[setAt[node]! + (x >>> 5)]! >>> (x & 31)) & 1) === 1;
     node = goLeft ? left[node]! : right[node]!;
   }
   return node;
