@@ -21,6 +21,15 @@ registerEnumType(JobStateEnum, {
   },
 });
 
+@ObjectType({ description: 'Whose round it is, where models are combined.' })
+export class RoundPart {
+  @Field(() => Int, { description: 'Which member, from 0.' })
+  member: number;
+
+  @Field(() => Int, { nullable: true, description: 'Which fold is held out, from 0; null where none is.' })
+  fold: number | null;
+}
+
 @ObjectType({ description: 'A figure of one round of training.' })
 export class RoundMetric {
   @Field(() => String, { description: 'Which figure, such as `logLoss`.' })
@@ -29,8 +38,11 @@ export class RoundMetric {
   @Field(() => Float, { nullable: true, description: 'On the training rows, where it is known anyway.' })
   train?: number | null;
 
-  @Field(() => Float, { description: 'On the validation rows.' })
+  @Field(() => Float, { description: 'On the validation rows, or those of the fold held out.' })
   validation: number;
+
+  @Field(() => RoundPart, { nullable: true, description: 'Whose round it is; null unless models are combined.' })
+  part?: RoundPart | null;
 }
 
 @ObjectType({ description: 'How far a running job is.' })

@@ -126,6 +126,9 @@ describe('a training through the API', () => {
       'randomForest',
       'gradientBoosting',
       'linear',
+      'voting',
+      'bagging',
+      'stacking',
     ]);
     const boosting = trainingAlgorithms.find((one) => one.field === 'gradientBoosting')!;
     expect(boosting.parameters.find((one) => one.name === 'learningRate')).toMatchObject({
@@ -143,6 +146,21 @@ describe('a training through the API', () => {
       'a parameter out of range',
       { algorithm: { decisionTree: { maxDepth: 65 } } },
       'input.algorithm.decisionTree.maxDepth',
+    ],
+    [
+      'a member with a parameter out of range',
+      { algorithm: { voting: { members: [{ linear: {} }, { linear: { l2: -1 } }] } } },
+      'input.algorithm.voting.members.1.linear.l2',
+    ],
+    [
+      'a member of two algorithms',
+      { algorithm: { bagging: { member: { linear: {}, decisionTree: {} } } } },
+      'input.algorithm.bagging.member',
+    ],
+    [
+      'a combination of one',
+      { algorithm: { stacking: { members: [{ linear: {} }] } } },
+      'input.algorithm.stacking.members',
     ],
     ['an unknown target', { target: 'nothing' }, 'input.target'],
     [
@@ -182,6 +200,34 @@ describe('a training through the API', () => {
       `{ trainings(filter: { states: [CANCELLED] }) { nodes { id job { state } } pageInfo { hasNextPage } } }`,
     );
     expect(trainings.nodes.map((node) => node.id)).toEqual([training.id]);
+  });
+});
+
+describe('a combination', () => {
+  it.each([
+    ['voting', { weighting: 'FITTED', members: [{ linear: {} }, { decisionTree: { maxDepth: 3 } }] }],
+    ['bagging', { folds: 2, member: { gradientBoosting: { nEstimators: 5 } } }],
+    ['stacking', { folds: 2, members: [{ linear: { l2: 0.5 } }, { randomForest: { nEstimators: 5 } }] }],
+  ])('by %s becomes one version that names its members', async (field, algorithm) => {
+    const { id, modelVersion } = await train({ modelName: field, algorithm: { [field]: algorithm } });
+    const { training } = await tenant.owner.query<{
+      training: {
+        members: { algorithm: string; parameters: { name: string; value: string }[] }[];
+        modelVersion: { algorithm: string; parameters: { name: string; value: string }[]; parity: { rows: number } };
+      };
+    }>(
+      `query ($id: ID!) { training(id: $id) { algorithm members { algorithm parameters { name value } }
+         modelVersion { algorithm parameters { name value } parity { rows } } } }`,
+      { id },
+    );
+    expect(modelVersion.number).toBe(1);
+    expect(training.modelVersion.algorithm).toBe(field.toUpperCase());
+    expect(training.members).toHaveLength(field === 'bagging' ? 1 : 2);
+    const named = training.members.flatMap((member, m) => [
+      { name: `members.${m}.algorithm`, value: member.algorithm },
+      ...member.parameters.map(({ name, value }) => ({ name: `members.${m}.${name}`, value })),
+    ]);
+    expect(training.modelVersion.parameters).toEqual(expect.arrayContaining(named));
   });
 });
 

@@ -1,6 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import type { Signature } from '../../ml/infer.js';
-import type { AnyParameters, Algorithm } from '../../ml/spec.js';
+import type { AlgorithmName, AnyParameters } from '../../ml/spec.js';
 import type { Artifact, Metrics, ParityProof } from '../../ml/train.js';
 
 /** A name under which versions are numbered. */
@@ -75,7 +75,7 @@ export class ModelVersionRow {
   splitDigest: string;
 
   @Column('text')
-  algorithm: Algorithm;
+  algorithm: AlgorithmName;
 
   @Column('jsonb')
   parameters: AnyParameters;

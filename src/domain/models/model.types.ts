@@ -1,18 +1,16 @@
 import { ArgsType, Field, Float, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { connectionOf, Long, Node, resultOf, DateTime } from '../../platform/graphql.js';
-import { ALGORITHM_SPECS, type Algorithm } from '../../ml/spec.js';
+import { type AlgorithmName, SPECS } from '../../ml/spec.js';
 import { Estimate, FigureEnum } from './metrics.types.js';
 import type { FigureName } from '../../ml/train.js';
 
-export const AlgorithmEnum = Object.fromEntries(Object.keys(ALGORITHM_SPECS).map((name) => [name, name])) as {
-  [A in Algorithm]: A;
+export const AlgorithmEnum = Object.fromEntries(Object.keys(SPECS).map((name) => [name, name])) as {
+  [A in AlgorithmName]: A;
 };
 registerEnumType(AlgorithmEnum, {
   name: 'Algorithm',
   description: 'How a model learns.',
-  valuesConfig: Object.fromEntries(
-    Object.entries(ALGORITHM_SPECS).map(([name, { description }]) => [name, { description }]),
-  ),
+  valuesConfig: Object.fromEntries(Object.entries(SPECS).map(([name, { description }]) => [name, { description }])),
 });
 
 export const ModelTaskEnum = { BINARY: 'binary', MULTICLASS: 'multiclass', REGRESSION: 'regression' } as const;
@@ -132,7 +130,7 @@ export class ModelVersion extends Node {
   sizeBytes: number;
 
   @Field(() => AlgorithmEnum, { description: 'How it learned.' })
-  algorithm: Algorithm;
+  algorithm: AlgorithmName;
 
   @Field(() => Long, { description: 'The seed of its randomness.' })
   seed: number;

@@ -1,5 +1,15 @@
 import { Field, Float, InputType, Int, registerEnumType } from 'type-graphql';
-import { ALGORITHM_SPECS, type Algorithm, type ParameterSpec } from '../../ml/spec.js';
+import {
+  ALGORITHM_SPECS,
+  type Algorithm,
+  type AlgorithmName,
+  ALGORITHMS,
+  COMBINATION_SPECS,
+  COMBINATIONS,
+  MAX_MEMBERS,
+  type ParameterSpec,
+  SPECS,
+} from '../../ml/spec.js';
 import { AppError } from '../../platform/errors.js';
 
 type ParameterValues = Readonly<Record<string, number | boolean | string | null | undefined>>;
@@ -42,6 +52,8 @@ const VALUES: Readonly<Record<string, string>> = {
   BALANCED_ACCURACY: 'The mean recall of both classes.',
   ACCURACY: 'The share of right labels.',
   HALF: 'Nothing: the threshold is 0.5.',
+  EQUAL: 'All members count the same.',
+  FITTED: 'The weights of least loss on the validation rows.',
   AUTO: 'SQRT for classes, THIRD for numbers.',
   SQRT: 'The square root of their number.',
   LOG2: 'The binary logarithm of their number.',
@@ -94,48 +106,97 @@ function sentence(spec: ParameterSpec): string {
   return `${spec.description}${range} Default: ${String(spec.default)}.`;
 }
 
-/** The input type of an algorithm's parameters, field by field from its specification: none can be forgotten. */
-function parametersInput(name: Algorithm): new () => ParameterValues {
+/** A class with the parameters of an algorithm, field by field from its specification: none can be forgotten. */
+function parametersClass(name: AlgorithmName): new () => ParameterValues {
   class Parameters {}
-  const specs: readonly ParameterSpec[] = ALGORITHM_SPECS[name].parameters;
+  const specs: readonly ParameterSpec[] = SPECS[name].parameters;
   for (const spec of specs)
     Field(typeOf(spec), { nullable: true, description: sentence(spec) })(Parameters.prototype, spec.name);
-  InputType(`${pascalCase(name)}Parameters`, {
-    description: `Hyper-parameters of ${name}; what is left out takes its default.`,
-  })(Parameters);
   return Parameters as new () => ParameterValues;
 }
 
-const NAMES = Object.keys(ALGORITHM_SPECS) as Algorithm[];
+const SINGLE = ALGORITHMS.map((name) => {
+  const type = parametersClass(name);
+  InputType(`${pascalCase(name)}Parameters`, {
+    description: `Hyper-parameters of ${name}; what is left out takes its default.`,
+  })(type);
+  return { name, field: camelCase(name), type };
+});
+
+@InputType({ description: 'An algorithm that stands alone, with its hyper-parameters: exactly one field.' })
+export class SingleAlgorithmInput {
+  [field: string]: ParameterValues | null | undefined;
+}
+
+type CombinationValues = ParameterValues & {
+  readonly members?: readonly SingleAlgorithmInput[];
+  readonly member?: SingleAlgorithmInput;
+};
+
+const COMBINED = COMBINATIONS.map((name) => {
+  const type = parametersClass(name) as new () => CombinationValues;
+  if (name === 'BAGGING')
+    Field(() => SingleAlgorithmInput, { description: 'What is trained once for each fold.' })(type.prototype, 'member');
+  else
+    Field(() => [SingleAlgorithmInput], { description: `Who is combined: 2 to ${MAX_MEMBERS}.` })(
+      type.prototype,
+      'members',
+    );
+  InputType(`${pascalCase(name)}Parameters`, {
+    description: `Members and hyper-parameters of ${name}; what is left out takes its default.`,
+  })(type);
+  return { name, field: camelCase(name), type };
+});
 
 @InputType({
   description:
     'The algorithm with its hyper-parameters: exactly one field. `{gradientBoosting: {}}` takes all defaults.',
 })
 export class AlgorithmInput {
-  [field: string]: ParameterValues | null | undefined;
-}
-for (const name of NAMES) {
-  const type = parametersInput(name);
-  Field(() => type, { nullable: true, description: ALGORITHM_SPECS[name].description })(
-    AlgorithmInput.prototype,
-    camelCase(name),
-  );
+  [field: string]: ParameterValues | CombinationValues | null | undefined;
 }
 
-/** INVALID_INPUT unless exactly one algorithm is given. */
-export function algorithmOf(input: AlgorithmInput): { name: Algorithm; parameters: ParameterValues; path: string } {
-  const given = NAMES.filter((name) => input[camelCase(name)] != null);
-  const [name] = given;
-  if (given.length !== 1 || !name)
-    throw new AppError('INVALID_INPUT', `Give exactly one of ${NAMES.map(camelCase).join(', ')}.`, {
-      field: 'input.algorithm',
+for (const { name, field, type } of SINGLE)
+  for (const input of [SingleAlgorithmInput, AlgorithmInput])
+    Field(() => type, { nullable: true, description: ALGORITHM_SPECS[name].description })(input.prototype, field);
+for (const { name, field, type } of COMBINED)
+  Field(() => type, { nullable: true, description: COMBINATION_SPECS[name].description })(
+    AlgorithmInput.prototype,
+    field,
+  );
+
+/** An algorithm as it was asked for; `path`: where its parameters stand, for error messages. */
+export interface AskedAlgorithm<Name extends AlgorithmName = AlgorithmName> {
+  readonly name: Name;
+  readonly parameters: Readonly<Record<string, unknown>>;
+  readonly path: string;
+}
+
+/** INVALID_INPUT unless exactly one algorithm is given, here and for every member. */
+export function algorithmOf(
+  input: AlgorithmInput,
+): AskedAlgorithm & { readonly members: readonly AskedAlgorithm<Algorithm>[] } {
+  const { name, parameters, path } = oneOf([...SINGLE, ...COMBINED], input, 'input.algorithm');
+  const { members, member, ...own } = parameters as CombinationValues;
+  const asked = members?.map((one, m) => oneOf(SINGLE, one, `${path}.members.${m}`));
+  return { name, parameters: own, path, members: asked ?? (member ? [oneOf(SINGLE, member, `${path}.member`)] : []) };
+}
+
+function oneOf<Name extends AlgorithmName>(
+  known: readonly { readonly name: Name; readonly field: string }[],
+  input: AlgorithmInput,
+  path: string,
+): AskedAlgorithm<Name> {
+  const given = known.filter(({ field }) => input[field] != null);
+  const [one] = given;
+  if (given.length !== 1 || !one)
+    throw new AppError('INVALID_INPUT', `Give exactly one of ${known.map(({ field }) => field).join(', ')}.`, {
+      field: path,
     });
-  const field = camelCase(name);
-  return { name, parameters: { ...input[field] }, path: `input.algorithm.${field}` };
+  return { name: one.name, parameters: { ...input[one.field] }, path: `${path}.${one.field}` };
 }
 
 /** Where a client finds the parameters: the field of AlgorithmInput. */
-export function fieldOf(name: Algorithm): string {
+export function fieldOf(name: AlgorithmName): string {
   return camelCase(name);
 }

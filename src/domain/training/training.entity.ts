@@ -1,5 +1,5 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
-import type { Algorithm, AnyParameters, FitOptions, TaskName } from '../../ml/spec.js';
+import type { AlgorithmName, AnyParameters, FitOptions, TaskName } from '../../ml/spec.js';
 
 /** What was asked for. How far it is, and how it ended, is in its job. */
 @Entity('training')
@@ -32,7 +32,7 @@ export class TrainingRow {
   positiveClass: string | null;
 
   @Column('text')
-  algorithm: Algorithm;
+  algorithm: AlgorithmName;
 
   @Column('jsonb')
   parameters: AnyParameters;

@@ -1,5 +1,18 @@
-import { Arg, Args, Authorized, FieldResolver, ID, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
-import type { Algorithm, ParameterSpec } from '../../ml/spec.js';
+import {
+  Arg,
+  Args,
+  Authorized,
+  Field,
+  FieldResolver,
+  ID,
+  Mutation,
+  ObjectType,
+  Query,
+  Resolver,
+  Root,
+  Subscription,
+} from 'type-graphql';
+import type { Algorithm, AlgorithmName, ParameterSpec } from '../../ml/spec.js';
 import { AppError, notFound } from '../../platform/errors.js';
 import { jobPayload, type News } from '../../platform/events.js';
 import { isFinal } from '../../platform/jobs.js';
@@ -34,6 +47,15 @@ const topicOf = ({ args, context }: { args: { id?: string }; context: RequestCon
   if (!context.scope) throw new AppError('UNAUTHENTICATED', 'This needs a tenant: sign in, and choose one.');
   return jobPayload(context.scope.tenantId, args.id ?? '');
 };
+
+@ObjectType({ description: 'A member of a combination.' })
+export class TrainingMember {
+  @Field(() => AlgorithmEnum, { description: 'How it learns.' })
+  algorithm: Algorithm;
+
+  @Field(() => [ParameterValue], { description: 'Its hyper-parameters, all of them.' })
+  parameters: ParameterValue[];
+}
 
 @Resolver(() => Training)
 export class TrainingResolver {
@@ -125,13 +147,21 @@ export class TrainingResolver {
   }
 
   @FieldResolver(() => AlgorithmEnum, { description: 'How it learns.' })
-  algorithm(@Root() training: TrainingView): Algorithm {
+  algorithm(@Root() training: TrainingView): AlgorithmName {
     return training.algorithm;
   }
 
   @FieldResolver(() => [ParameterValue], { description: 'The hyper-parameters, all of them.' })
   parameters(@Root() { parameters }: TrainingView): ParameterValue[] {
-    return Object.entries(parameters).map(([name, value]) => ({ name, value: String(value) }));
+    return parameterValues(parameters);
+  }
+
+  @FieldResolver(() => [TrainingMember], { description: 'Who is combined; empty for an algorithm that stands alone.' })
+  members(@Root() { options }: TrainingView): TrainingMember[] {
+    return (options.members ?? []).map(({ algorithm, parameters }) => ({
+      algorithm,
+      parameters: parameterValues(parameters),
+    }));
   }
 
   @FieldResolver(() => TrainingConstraints, { description: 'What the model is held to.' })
@@ -161,6 +191,10 @@ export class TrainingResolver {
     if (!training) throw notFound('training');
     return training;
   }
+}
+
+function parameterValues(parameters: TrainingView['parameters']): ParameterValue[] {
+  return Object.entries(parameters).map(([name, value]) => ({ name, value: String(value) }));
 }
 
 function describeParameter(spec: ParameterSpec): TrainingParameter {

@@ -1,12 +1,17 @@
 import { randomInt } from 'node:crypto';
 import {
-  ALGORITHMS,
-  ALGORITHM_SPECS,
   type Algorithm,
+  type AlgorithmName,
+  ALGORITHMS,
+  type AnyParameters,
   checkConstraints,
+  COMBINATIONS,
   type FitOptions,
+  type Member,
+  parseMembers,
   parseParameters,
   SpecError,
+  SPECS,
   type TaskName,
 } from '../../ml/spec.js';
 import type { Artifact, TrainSpec } from '../../ml/train.js';
@@ -32,7 +37,14 @@ export type { TrainingFilter } from './training.repo.js';
 /** A dataset version and one of its splits, ready to train on. */
 type TrainingData = Awaited<ReturnType<SplitService['trainingInput']>>;
 
-export interface NewTraining extends FitOptions {
+interface AskedAlgorithm<Name extends AlgorithmName> {
+  readonly name: Name;
+  readonly parameters: Readonly<Record<string, unknown>>;
+  /** Where the parameters stand in what the caller sent; for error messages. */
+  readonly path?: string;
+}
+
+export interface NewTraining extends Omit<FitOptions, 'members'> {
   readonly datasetVersionId: string;
   readonly splitId: string;
   readonly target: string;
@@ -40,12 +52,8 @@ export interface NewTraining extends FitOptions {
   readonly features?: readonly string[] | null;
   readonly task?: TaskName | null;
   readonly positiveClass?: string | null;
-  readonly algorithm: {
-    readonly name: Algorithm;
-    readonly parameters: Readonly<Record<string, unknown>>;
-    /** Where the parameters stand in what the caller sent; for error messages. */
-    readonly path?: string;
-  };
+  /** A combination has members. */
+  readonly algorithm: AskedAlgorithm<AlgorithmName> & { readonly members?: readonly AskedAlgorithm<Algorithm>[] };
   readonly seed?: number | null;
   readonly modelId?: string | null;
   readonly modelName?: string | null;
@@ -86,9 +94,8 @@ export class TrainingService {
    * can tell is the job's failure. NOT_FOUND and NOT_READY for the data.
    */
   async start(scope: Scope, input: NewTraining): Promise<TrainingView> {
-    const parameters = asInput(input.algorithm.path ?? 'input.algorithm', () =>
-      parseParameters(input.algorithm.name, input.algorithm.parameters),
-    );
+    const parameters = parametersOf(input.algorithm);
+    const members = membersOf(input.algorithm);
     const seed = input.seed ?? randomInt(2 ** 31);
     if (!Number.isSafeInteger(seed) || seed < 0 || seed >= 2 ** 32)
       throw invalid('seed', 'A seed is a whole number from 0 to 2^32 - 1.');
@@ -110,8 +117,8 @@ export class TrainingService {
         task: input.task ?? 'AUTO',
         positiveClass: input.positiveClass ?? null,
         algorithm: input.algorithm.name,
-        parameters: parameters as TrainingRow['parameters'],
-        options: optionsOf(input),
+        parameters,
+        options: optionsOf(input, members),
         seed,
         jobId: await enqueueJob(tx, scope, { name: 'train', subjectId: id }),
         createdAt: this.clock.now(),
@@ -196,7 +203,7 @@ export class TrainingService {
     result: { trained: Trained; onnx: NewBlob; fitted: NewBlob },
   ): Promise<ModelVersionRow> {
     const { validationRows: _, testRows: __, ...trained } = result.trained;
-    const { id, modelId, datasetVersionId, splitId, algorithm, parameters, seed } = training;
+    const { id, modelId, datasetVersionId, splitId, algorithm, seed } = training;
     // Deleted meanwhile? Then there is nothing to register: what it holds of the data must go, too.
     await this.splits.trainingInput(tx, scope, training);
     const version = await this.models.register(tx, scope, {
@@ -210,7 +217,7 @@ export class TrainingService {
       splitId,
       splitDigest: data.splitDigest,
       algorithm,
-      parameters,
+      parameters: allParameters(training),
       seed,
     });
     const detail = {
@@ -249,7 +256,7 @@ export class TrainingService {
 
 /** Every algorithm with its parameters, as data for a form. */
 export function describeAlgorithms() {
-  return ALGORITHMS.map((name) => ({ name, ...ALGORITHM_SPECS[name] }));
+  return [...ALGORITHMS, ...COMBINATIONS].map((name) => ({ name, ...SPECS[name] }));
 }
 
 function checkColumns(input: NewTraining, data: TrainingData): void {
@@ -264,9 +271,27 @@ function checkColumns(input: NewTraining, data: TrainingData): void {
   if (new Set(input.features).size < input.features.length) throw invalid('features', 'A column is named twice.');
 }
 
+function parametersOf({ name, parameters, path }: AskedAlgorithm<AlgorithmName>): AnyParameters {
+  return asInput(path ?? 'input.algorithm', () => parseParameters(name, parameters) as AnyParameters);
+}
+
+/** With all their parameters; null for an algorithm that stands alone. */
+function membersOf({ name, members, path }: NewTraining['algorithm']): readonly Member[] | null {
+  const whole = members?.map((one) => ({ algorithm: one.name, parameters: parametersOf(one) }));
+  return asInput(path ?? 'input.algorithm', () => parseMembers(name, whole ?? null));
+}
+
 /** What was given of the options, as it is kept. */
-function optionsOf({ constraints }: FitOptions): FitOptions {
-  return constraints ? { constraints } : {};
+function optionsOf({ constraints }: NewTraining, members: readonly Member[] | null): FitOptions {
+  return { ...(constraints ? { constraints } : {}), ...(members ? { members } : {}) };
+}
+
+/** The parameters with those of the members, as `members.0.learningRate`: what a version keeps and two versions are compared by. */
+function allParameters({ parameters, options }: TrainingRow): AnyParameters {
+  const ofMembers = (options.members ?? []).flatMap(({ algorithm, parameters: own }, m) =>
+    Object.entries({ algorithm, ...own }).map(([name, value]) => [`members.${m}.${name}`, value] as const),
+  );
+  return { ...parameters, ...Object.fromEntries(ofMembers) };
 }
 
 /** @param features the columns to learn from */
@@ -275,7 +300,8 @@ function checkOptions({ constraints, algorithm }: NewTraining, features: readonl
   const columns = data.version
     .columns!.filter(({ name }) => features.includes(name))
     .map(({ name, type }) => ({ name, kind: type.toLowerCase() as Lowercase<typeof type> }));
-  asInput('input', () => checkConstraints(constraints, ALGORITHM_SPECS[algorithm.name], columns));
+  for (const { name } of [algorithm, ...(algorithm.members ?? [])])
+    asInput('input', () => checkConstraints(constraints, SPECS[name], columns));
 }
 
 /** Columns that tell something of more than one row: no identifiers, free text, constants. */

@@ -46,7 +46,7 @@ export const STACKING = {
       max: 1e9,
       default: 1,
       description:
-        'Penalty finalL2/2 x the sum of squared weights of the members, beside the loss summed over the rows.',
+        'Penalty finalL2/2 x the sum of squared differences of the weights from equal ones, beside the loss summed over the rows: a pull towards the plain mean.',
     },
     decisionThreshold,
   ],
