@@ -3,9 +3,10 @@
  * cross-validation many times. Everything is learned from the training rows; validation rows stop the rounds and choose the threshold.
  */
 import { fitBagging, fitStacking, fitVoting, type Team } from './combine/fit.js';
+import { type CalibrationRule, fitCalibration } from './core/calibrate.js';
 import { type Learned, type Lesson, pick } from './core/learned.js';
 import { type FittedModel, type InputColumn } from './core/model.js';
-import { predictTable } from './core/predict.js';
+import { predictTable, scoreTable } from './core/predict.js';
 import { type Column, type Table } from './core/table.js';
 import { readTarget, type Target } from './core/target.js';
 import { chooseThreshold, type ThresholdRule } from './core/threshold.js';
@@ -176,13 +177,13 @@ async function learnOne({ algorithm, parameters }: Member, lesson: Lesson): Prom
   }
 }
 
-/** The model with its inputs and, for two classes, the threshold that the validation rows choose. */
+/** The model with its inputs and what the validation rows choose: the calibration of classes and, for two, the threshold. */
 function finish(spec: FitSpec, lesson: Lesson, { model, fitted }: Learned): FittedModel {
-  const { table, target, validationRows } = lesson;
+  const { table, target, validationRows, weights } = lesson;
   const inputs: InputColumn[] = table.columns
     .filter(({ name }) => fitted.columns.includes(name))
     .map(({ name, kind }) => ({ name, kind, categories: fitted.categories.get(name) ?? null }));
-  const whole: FittedModel = {
+  const plain: FittedModel = {
     model,
     task: target.task,
     classes: target.classes,
@@ -190,10 +191,27 @@ function finish(spec: FitSpec, lesson: Lesson, { model, fitted }: Learned): Fitt
     target: spec.target,
     inputs,
   };
+  if (target.classes === null) return plain;
+  const actual = Int32Array.from(pick(target.y, validationRows));
+  const rules: { calibration: CalibrationRule; decisionThreshold: ThresholdRule } = parseParameters(
+    spec.algorithm,
+    spec.parameters,
+  );
+  const outputs = target.classes.length;
+  const calibration =
+    rules.calibration === 'NONE'
+      ? null
+      : fitCalibration(
+          rules.calibration,
+          model,
+          scoreTable(model, outputs, table, validationRows),
+          outputs,
+          actual,
+          weights && pick(weights, validationRows),
+        );
+  const whole = calibration === null ? plain : { ...plain, calibration };
   if (target.task !== 'binary') return whole;
   const { scores } = predictTable(whole, table, validationRows);
   const positive = scores.filter((_, i) => i % 2 === 1);
-  const actual = Int32Array.from(pick(target.y, validationRows));
-  const rule = parseParameters(spec.algorithm, spec.parameters).decisionThreshold satisfies ThresholdRule;
-  return { ...whole, threshold: chooseThreshold(positive, actual, rule) };
+  return { ...whole, threshold: chooseThreshold(positive, actual, rules.decisionThreshold) };
 }

@@ -42,7 +42,7 @@ export function isCombination(name: AlgorithmName): name is Combination {
 /** The complete, checked parameters of one algorithm. */
 export type Parameters<A extends AlgorithmName = AlgorithmName> = ValuesOf<(typeof SPECS)[A]['parameters']>;
 
-/** A model that is combined with others. Its own decisionThreshold has no part in the answer. */
+/** A model that is combined with others. Its own calibration and decisionThreshold have no part in the answer. */
 export interface Member {
   readonly algorithm: Algorithm;
   readonly parameters: AnyParameters;

@@ -1,5 +1,5 @@
 /** Hyper-parameters of combinations. Their members have their own; rules about labels are those of the combination. */
-import { type AlgorithmSpec, decisionThreshold } from '../core/parameter.js';
+import { type AlgorithmSpec, calibration, decisionThreshold } from '../core/parameter.js';
 
 const folds = (description: string) =>
   ({ name: 'folds', type: 'INT', min: 2, max: 20, default: 5, description }) as const;
@@ -17,6 +17,7 @@ export const VOTING = {
       description:
         'Whether all members count the same, or by weights of least loss on the validation rows (not negative, their sum 1).',
     },
+    calibration,
     decisionThreshold,
   ],
 } as const satisfies AlgorithmSpec;
@@ -25,7 +26,11 @@ export const BAGGING = {
   description:
     'One member trained once for each fold of the training rows, on the other folds, stopping its rounds by the fold held out; the answer is the mean of their scores.',
   takesConstraints: true,
-  parameters: [folds('Parts that the training rows are dealt into, each held out once.'), decisionThreshold],
+  parameters: [
+    folds('Parts that the training rows are dealt into, each held out once.'),
+    calibration,
+    decisionThreshold,
+  ],
 } as const satisfies AlgorithmSpec;
 
 export const STACKING = {
@@ -48,6 +53,7 @@ export const STACKING = {
       description:
         'Penalty finalL2/2 x the sum of squared differences of the weights from equal ones, beside the loss summed over the rows: a pull towards the plain mean.',
     },
+    calibration,
     decisionThreshold,
   ],
 } as const satisfies AlgorithmSpec;

@@ -1,6 +1,6 @@
 /** Continuous piecewise-linear functions: quantile scaling and isotonic calibration. onnx/export-knots.ts computes the same. */
 
-/** Through the points (x[i], y[i]), flat outside. x: at least two, strictly ascending, float32-representable. */
+/** Through the points (x[i], y[i]), flat outside. x: at least two, strictly ascending. */
 export interface Knots {
   readonly x: Float64Array;
   readonly y: Float64Array;

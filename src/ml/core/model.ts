@@ -113,6 +113,21 @@ export const CLIP = 1e-4;
 
 export type Model = SingleModel | CombinedModel;
 
+/**
+ * Scores -> probabilities (core/calibrate.ts): of the positive class where there are two, else of each against the others.
+ *
+ *   platt      q = 1 / (1 + exp(-(slope[k] log(p / (1 - p)) + intercept[k]))), p at least clip and at most 1 - clip
+ *   isotonic   q = curves[k](p)
+ */
+export type Calibration =
+  | {
+      readonly method: 'platt';
+      readonly clip: number;
+      readonly slope: Float64Array;
+      readonly intercept: Float64Array;
+    }
+  | { readonly method: 'isotonic'; readonly curves: readonly Knots[] };
+
 /** What the model answers. `classes` in score order; null for regression. */
 export interface FittedModel {
   readonly model: Model;
@@ -120,6 +135,8 @@ export interface FittedModel {
   readonly classes: readonly string[] | null;
   /** Binary: label is classes[1] where score[1] >= threshold. Chosen on the validation split. Multi-class: the largest score, first on ties. */
   readonly threshold: number;
+  /** What scores go through before they are rounded, and before the threshold; left out: nothing. Fitted on the validation split. */
+  readonly calibration?: Calibration;
   readonly target: string;
   /** Raw input columns in the order of the table, the target excluded. */
   readonly inputs: readonly InputColumn[];

@@ -67,3 +67,12 @@ export const decisionThreshold = {
   description:
     'Binary only: what the threshold on the score of the positive class maximises on the validation split; HALF takes 0.5 as it is.',
 } as const;
+
+export const calibration = {
+  name: 'calibration',
+  type: 'ENUM',
+  values: ['NONE', 'PLATT', 'ISOTONIC'],
+  default: 'NONE',
+  description:
+    'Classes only: how scores are made into probabilities that hold on the validation split, before the threshold is chosen.',
+} as const;

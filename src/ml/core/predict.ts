@@ -6,6 +6,7 @@
  *   raw       float64: base + sum (or mean) of leaves, or intercept + weights . features. In float32 a thousand trees would
  *             differ by the order of the sum alone: ONNX Runtime adds float32 trees in float32, double ones in float64.
  *   score     float32: fround(link(raw)), as the graph returns it; a combination works on what members have before the rounding
+ *             and a calibration comes before it too
  *   label     binary: class 1 where score[1] >= threshold; multi-class: the first of the largest scores
  */
 import {
@@ -18,6 +19,7 @@ import {
   type SingleModel,
   type TreeModel,
 } from './model.js';
+import { calibrate } from './calibrate.js';
 import { featureMatrix } from './feature-matrix.js';
 import { type Table } from './table.js';
 import { compileTrees, addTrees } from './walk.js';
@@ -36,6 +38,7 @@ const BLOCK_FLOATS = 1 << 16;
 export function predictTable(fitted: FittedModel, table: Table, rows: Uint32Array | null): Prediction {
   const outputs = fitted.classes?.length ?? 1;
   const scores = scoreTable(fitted.model, outputs, table, rows);
+  if (fitted.calibration !== undefined) calibrate(fitted.calibration, scores, outputs);
   for (let at = 0; at < scores.length; at++) scores[at] = Math.fround(scores[at]!);
   return { scores, labels: fitted.classes === null ? null : chooseLabels(scores, outputs, fitted) };
 }

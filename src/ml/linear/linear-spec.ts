@@ -1,5 +1,5 @@
 /** Hyper-parameters of linear models. */
-import { type AlgorithmSpec, decisionThreshold } from '../core/parameter.js';
+import { type AlgorithmSpec, calibration, decisionThreshold } from '../core/parameter.js';
 import { LINEAR_FEATURES } from '../features/feature-spec.js';
 
 export const LINEAR = {
@@ -32,6 +32,7 @@ export const LINEAR = {
       description: 'The optimiser stops when no derivative of the mean loss is larger than this (classification).',
     },
     ...LINEAR_FEATURES,
+    calibration,
     decisionThreshold,
   ],
 } as const satisfies AlgorithmSpec;

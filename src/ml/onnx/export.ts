@@ -8,6 +8,7 @@
  * Only standard operators, so that every ONNX Runtime answers the same. The same model gives the same bytes.
  */
 import { type FittedModel, type SingleModel } from '../core/model.js';
+import { exportCalibration } from './export-calibration.js';
 import { exportCombined } from './export-combined.js';
 import { exportInputs } from './export-features.js';
 import { exportLinear } from './export-linear.js';
@@ -32,7 +33,13 @@ export function exportOnnx(fitted: FittedModel, { name, metadata }: ExportOption
   const graph = new GraphBuilder();
   exportInputs(graph, inputs);
   const scores = model.family === 'combined' ? exportCombined(graph, model, exportScores) : exportScores(graph, model);
-  exportAnswer(graph, fitted, repeatForRows(graph, fitted, scores));
+  const answer = repeatForRows(graph, fitted, scores);
+  const { calibration, classes } = fitted;
+  exportAnswer(
+    graph,
+    fitted,
+    calibration === undefined ? answer : exportCalibration(graph, calibration, answer, classes!.length),
+  );
   const extra = Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1));
   if (extra.some(([key]) => key.startsWith('concordat.')))
     throw new Error('Metadata keys starting with "concordat." are taken.');

@@ -1,5 +1,5 @@
 /** Hyper-parameters of gradient boosting. */
-import { type AlgorithmSpec, decisionThreshold } from '../core/parameter.js';
+import { type AlgorithmSpec, calibration, decisionThreshold } from '../core/parameter.js';
 import { TREE_FEATURES } from '../features/feature-spec.js';
 import { catL2, catSmooth, maxBins, maxDepth, minSamplesLeaf } from './tree-spec.js';
 
@@ -130,6 +130,7 @@ export const GRADIENT_BOOSTING = {
     catSmooth(10),
     catL2(10),
     ...TREE_FEATURES,
+    calibration,
     decisionThreshold,
   ],
 } as const satisfies AlgorithmSpec;

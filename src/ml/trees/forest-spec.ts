@@ -1,5 +1,5 @@
 /** Hyper-parameters of single trees and of forests. */
-import { type AlgorithmSpec, decisionThreshold } from '../core/parameter.js';
+import { type AlgorithmSpec, calibration, decisionThreshold } from '../core/parameter.js';
 import { TREE_FEATURES } from '../features/feature-spec.js';
 import { catL2, catSmooth, maxBins, maxDepth, minSamplesLeaf, minSamplesSplit } from './tree-spec.js';
 
@@ -14,6 +14,7 @@ export const DECISION_TREE = {
     catSmooth(10),
     catL2(1),
     ...TREE_FEATURES,
+    calibration,
     decisionThreshold,
   ],
 } as const satisfies AlgorithmSpec;
@@ -51,6 +52,7 @@ export const RANDOM_FOREST = {
     catSmooth(1),
     catL2(0),
     ...TREE_FEATURES,
+    calibration,
     decisionThreshold,
   ],
 } as const satisfies AlgorithmSpec;
