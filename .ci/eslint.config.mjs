@@ -45,6 +45,8 @@ export default tseslint.config(
     },
   },
   { files: ['src/ml/**/*.ts'], rules: { 'max-params': 'off' } },
+  // AssemblyScript knows no imports of types alone.
+  { files: ['src/ml/kernels/*.ts'], rules: { '@typescript-eslint/consistent-type-imports': 'off' } },
   {
     // A migration is one text of SQL; tests and benchmarks are told from top to bottom.
     files: ['test/**/*.ts', '.ci/**', 'bench/**', 'migrations/**'],

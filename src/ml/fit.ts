@@ -25,7 +25,8 @@ import {
   type TaskName,
 } from './spec.js';
 import { TEST, TRAIN, VALIDATION } from './split.js';
-import { fitBoosting, fitForest, fitSingleTree } from './trees/fit.js';
+import { fitBoosting } from './trees/fit.js';
+import { fitExtraTrees, fitForest, fitSingleTree } from './trees/fit-forest.js';
 
 /** What is to be learned. */
 export interface FitSpec extends FitOptions {
@@ -170,6 +171,8 @@ async function learnOne({ algorithm, parameters }: Member, lesson: Lesson): Prom
       return fitSingleTree(lesson, parseParameters(algorithm, parameters));
     case 'RANDOM_FOREST':
       return fitForest(lesson, parseParameters(algorithm, parameters));
+    case 'EXTRA_TREES':
+      return fitExtraTrees(lesson, parseParameters(algorithm, parameters));
     case 'GRADIENT_BOOSTING':
       return fitBoosting(lesson, parseParameters(algorithm, parameters));
     case 'LINEAR':

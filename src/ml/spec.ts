@@ -8,7 +8,7 @@ import { type AlgorithmSpec, type ParameterSpec, parseParameter, type ValuesOf }
 import { SpecError } from './core/spec-error.js';
 import { LINEAR } from './linear/linear-spec.js';
 import { GRADIENT_BOOSTING } from './trees/boosting-spec.js';
-import { DECISION_TREE, RANDOM_FOREST } from './trees/forest-spec.js';
+import { DECISION_TREE, EXTRA_TREES, RANDOM_FOREST } from './trees/forest-spec.js';
 
 export { checkConstraints, type Constraints, type Direction, DIRECTIONS } from './core/constraint.js';
 export type { AlgorithmSpec, ParameterSpec } from './core/parameter.js';
@@ -17,10 +17,13 @@ export { SpecError, type SpecErrorCode } from './core/spec-error.js';
 export const TASKS = ['AUTO', 'BINARY', 'MULTICLASS', 'REGRESSION'] as const;
 export type TaskName = (typeof TASKS)[number];
 
-export const ALGORITHM_SPECS = { DECISION_TREE, RANDOM_FOREST, GRADIENT_BOOSTING, LINEAR } as const satisfies Record<
-  string,
-  AlgorithmSpec
->;
+export const ALGORITHM_SPECS = {
+  DECISION_TREE,
+  RANDOM_FOREST,
+  EXTRA_TREES,
+  GRADIENT_BOOSTING,
+  LINEAR,
+} as const satisfies Record<string, AlgorithmSpec>;
 
 export type Algorithm = keyof typeof ALGORITHM_SPECS;
 export const ALGORITHMS = Object.keys(ALGORITHM_SPECS) as readonly Algorithm[];

@@ -1,14 +1,13 @@
 /** Fast kernels against slow twins on random input. */
 import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/ml/core/rng.js';
-import { binCodes, type BinnedFeature, binNumbers, cutBetween, findBin } from '../../src/ml/trees/bins.js';
+import { type BinnedFeature, cutBetween, findBin } from '../../src/ml/trees/bins.js';
 import { Candidate, chooseSplit } from '../../src/ml/trees/candidate.js';
-import { ClassSplitFinder } from '../../src/ml/trees/find-class-split.js';
 import { findGradientSplit } from '../../src/ml/trees/find-split.js';
-import { addClasses, addGradients, GRADIENT_CELL, subtract } from '../../src/ml/trees/histogram.js';
-import { populatedBins, touchedBins } from '../../src/ml/trees/order.js';
-import { partition } from '../../src/ml/trees/partition.js';
+import { addGradients, GRADIENT_CELL, subtract } from '../../src/ml/trees/histogram.js';
+import { populatedBins } from '../../src/ml/trees/order.js';
 import { freshSeed } from './tables.js';
+import { binCodes, binNumbers } from './twins.js';
 
 const seed = freshSeed();
 const rng = new Rng(seed);
@@ -22,7 +21,7 @@ const randomValues = (rows: number, distinct: number): Float32Array =>
 function randomFeature(rows: number, kind: number): { values: Float32Array; feature: BinnedFeature } {
   if (kind < 2) {
     const values = randomValues(rows, kind === 0 ? 12 : 5000);
-    return { values, feature: binNumbers(values, 255, rng) };
+    return { values, feature: binNumbers(values, 255) };
   }
   const categories = kind === 2 ? 4 : 3;
   const values = Float32Array.from({ length: rows }, () => (rng.float() < 0.1 ? NaN : rng.below(categories)));
@@ -32,7 +31,7 @@ function randomFeature(rows: number, kind: number): { values: Float32Array; feat
 describe('bins', () => {
   it.each([5, 300, 5000])('keep the order of values and never exceed the limit (%i distinct)', (distinct) => {
     const values = randomValues(3000, distinct);
-    const { bins, binCount, low, high } = binNumbers(values, 100, rng);
+    const { bins, binCount, low, high } = binNumbers(values, 100);
     expect(binCount, note).toBeLessThanOrEqual(100);
     expect(new Set(bins).size, note).toBe(binCount + 1); // every bin holds rows, and the last one the missing
     for (let i = 0; i < values.length; i++) {
@@ -43,7 +42,7 @@ describe('bins', () => {
   });
 
   it('have one bin for each value where there is room', () => {
-    expect(binNumbers(Float32Array.of(3, 1, 2, 2, NaN), 255, rng)).toMatchObject({
+    expect(binNumbers(Float32Array.of(3, 1, 2, 2, NaN), 255)).toMatchObject({
       binCount: 3,
       bins: Uint8Array.of(2, 0, 1, 1, 3),
     });
@@ -73,11 +72,10 @@ describe('bins', () => {
 });
 
 describe('histograms', () => {
-  it('sum gradients and classes as a map would, and the larger child is the parent less the smaller', () => {
+  it('sum gradients as a map would, and the larger child is the parent less the smaller', () => {
     const rows = Uint32Array.from({ length: 500 }, (_, i) => i);
     const { feature } = randomFeature(500, 0);
     const g = Float64Array.from(rows, () => rng.float() - 0.5);
-    const labels = Uint16Array.from(rows, () => rng.below(3));
     const stride = GRADIENT_CELL;
     const size = 256;
     const gradient = (from: number, to: number): Float64Array => {
@@ -86,8 +84,6 @@ describe('histograms', () => {
       return cells;
     };
     const whole = gradient(0, 500);
-    const classes = new Float64Array(size * 4);
-    addClasses(classes, 0, 3, feature.bins, rows, 0, 500, labels, new Float64Array(500).fill(1));
     for (let bin = 0; bin <= feature.binCount; bin++) {
       const inside = [...rows].filter((row) => feature.bins[row] === bin);
       expect(whole[bin * stride], note).toBeCloseTo(
@@ -96,43 +92,11 @@ describe('histograms', () => {
       );
       expect(whole[bin * stride + 1]).toBe(2 * inside.length);
       expect(whole[bin * stride + 2]).toBe(inside.length);
-      for (let k = 0; k < 3; k++) expect(classes[bin * 4 + k]).toBe(inside.filter((row) => labels[row] === k).length);
-      expect(classes[bin * 4 + 3]).toBe(inside.length);
     }
     const right = gradient(200, 500);
     subtract(whole, gradient(0, 200));
     right.forEach((value, i) => expect(whole[i], note).toBeCloseTo(value, 10));
   });
-
-  it('list the same bins by cells and by rows', () => {
-    const rows = Uint32Array.from({ length: 40 }, (_, i) => i);
-    const { feature } = randomFeature(40, 1);
-    const cells = new Float64Array(256 * GRADIENT_CELL);
-    addGradients(cells, 0, feature.bins, rows, 0, 40, new Float64Array(40), new Float64Array(40));
-    const [byCells, byRows, seen] = [new Uint8Array(256), new Uint8Array(256), new Uint8Array(256)];
-    const count = populatedBins(cells, 0, GRADIENT_CELL, feature.binCount + 1, byCells);
-    expect(touchedBins(feature.bins, rows, 0, 40, seen, byRows), note).toBe(count);
-    expect(byRows, note).toEqual(byCells);
-    expect(seen.every((mark) => mark === 0)).toBe(true);
-  });
-});
-
-it('partition keeps the order of rows on both sides', () => {
-  const { feature } = randomFeature(300, 1);
-  const rows = Uint32Array.from({ length: 300 }, (_, i) => 299 - i);
-  const goesLeft = Uint8Array.from({ length: 256 }, () => rng.below(2));
-  const before = [...rows];
-  const isLeft = (row: number): boolean => goesLeft[feature.bins[row]] === 1;
-  const middle = partition(rows, 50, 250, feature.bins, goesLeft, new Uint32Array(300));
-  const inside = before.slice(50, 250);
-  const wanted = [
-    ...before.slice(0, 50),
-    ...inside.filter(isLeft),
-    ...inside.filter((row) => !isLeft(row)),
-    ...before.slice(250),
-  ];
-  expect([...rows], note).toEqual(wanted);
-  expect(middle).toBe(50 + inside.filter(isLeft).length);
 });
 
 /** Every way to send values (or category sets) and missing ones left. */
@@ -179,52 +143,6 @@ describe('split search', () => {
       findGradientSplit(0, feature, cells, 0, order, length, node, rules, best);
       expect(best.gain, note).toBeCloseTo(wanted, 9);
       expectSameSides(values, feature, best, g);
-    }
-  });
-
-  it.each([0, 3])('by classes finds the best of all splits (feature kind %i)', (kind) => {
-    for (let round = 0; round < 20; round++) {
-      const { values, feature } = randomFeature(90, kind);
-      const labels = Uint16Array.from(values, () => rng.below(3));
-      const purity = (test: (v: number) => boolean): number => {
-        const counts = [0, 0, 0];
-        values.forEach((v, i) => (counts[labels[i]] += test(v) ? 1 : 0));
-        return counts.reduce((sum, c) => sum + c * c, 0) / (counts[0] + counts[1] + counts[2]);
-      };
-      let wanted = 0;
-      for (const left of allSplits(values, feature)) {
-        const n = values.filter(left).length;
-        if (n >= 5 && n <= 85) wanted = Math.max(wanted, purity(left) + purity((v) => !left(v)) - purity(() => true));
-      }
-      const cells = new Float64Array(256 * 4);
-      addClasses(
-        cells,
-        0,
-        3,
-        feature.bins,
-        Uint32Array.from(values, (_, i) => i),
-        0,
-        90,
-        labels,
-        new Float64Array(90).fill(1),
-      );
-      const order = new Uint8Array(256);
-      const length = populatedBins(cells, 0, 4, feature.binCount, order);
-      const best = new Candidate();
-      best.reset(0);
-      const node = Float64Array.from([0, 1, 2], (k) => labels.filter((label) => label === k).length);
-      new ClassSplitFinder(3, { minRows: 5, catSmooth: 10, catL2: 0 }).find(
-        0,
-        feature,
-        cells,
-        0,
-        order,
-        length,
-        node,
-        90,
-        best,
-      );
-      expect(best.gain, note).toBeCloseTo(wanted, 9);
     }
   });
 });

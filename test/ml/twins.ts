@@ -1,6 +1,7 @@
 /** The kernels of src/ml/kernels once more, slowly and plainly. */
 import { type Renewal } from '../../src/ml/core/loss.js';
 import { weightedQuantile } from '../../src/ml/core/residual-loss.js';
+import { type BinnedFeature, findBin, findCuts } from '../../src/ml/trees/bins.js';
 
 /** {row, q g, q h} of one row: hashed stochastic rounding in float32. */
 export function quantiseTwin(row: number, [g, h]: [number, number], scale: { g: number; h: number }, seed: number) {
@@ -71,4 +72,29 @@ export function renewTwin(renewal: Renewal, residuals: readonly number[], weight
   const cut = (r: number): number => Math.max(-renewal.delta, Math.min(renewal.delta, r));
   const total = weights.reduce((a, b) => a + b);
   return median + residuals.reduce((sum, r, i) => sum + weights[i]! * cut(r - median), 0) / total;
+}
+
+/** Codes 0 … categoryCount-1 are the bins themselves; NaN is missing. */
+export function binCodes(values: Float32Array, categoryCount: number): BinnedFeature {
+  const bins = new Uint8Array(values.length);
+  for (let i = 0; i < values.length; i++) bins[i] = Number.isNaN(values[i]) ? categoryCount : values[i];
+  const codes = Float32Array.from({ length: categoryCount }, (_, code) => code);
+  return { bins, binCount: categoryCount, categorical: true, low: codes, high: codes };
+}
+
+/** At most `maxBins` bins of about equally many rows, one for each value where there are no more values than that. */
+export function binNumbers(values: Float32Array, maxBins: number): BinnedFeature {
+  const cuts = findCuts(values.filter((value) => !Number.isNaN(value)).sort(), maxBins);
+  const binCount = cuts.length + 1;
+  const bins = new Uint8Array(values.length);
+  const low = new Float32Array(binCount).fill(Infinity);
+  const high = new Float32Array(binCount).fill(-Infinity);
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
+    const bin = Number.isNaN(value) ? binCount : findBin(cuts, value);
+    bins[i] = bin;
+    if (value < low[bin]) low[bin] = value;
+    if (value > high[bin]) high[bin] = value;
+  }
+  return { bins, binCount, categorical: false, low, high };
 }

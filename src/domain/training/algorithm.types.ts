@@ -51,10 +51,11 @@ const VALUES: Readonly<Record<string, string>> = {
   F1: 'The harmonic mean of precision and recall.',
   BALANCED_ACCURACY: 'The mean recall of both classes.',
   ACCURACY: 'The share of right labels.',
-  HALF: 'Nothing: the threshold is 0.5.',
+  'decisionThreshold.HALF': 'Nothing: the threshold is 0.5.',
+  'maxFeatures.HALF': 'Half of them.',
+  'maxFeatures.AUTO': 'SQRT for classes, HALF for numbers.',
   EQUAL: 'All members count the same.',
   FITTED: 'The weights of least loss on the validation rows.',
-  AUTO: 'SQRT for classes, THIRD for numbers.',
   SQRT: 'The square root of their number.',
   LOG2: 'The binary logarithm of their number.',
   THIRD: 'A third of them.',
@@ -87,6 +88,11 @@ const VALUES: Readonly<Record<string, string>> = {
   MEAN: 'Their mean.',
   MEDIAN: 'Their median.',
   MOST_FREQUENT: 'The most frequent of them.',
+  'criterion.AUTO': 'GINI for classes, SQUARED for numbers.',
+  GINI: 'Classes: the chance that two rows of a node are of different classes.',
+  ENTROPY: 'Classes: the entropy of their shares.',
+  'criterion.SQUARED': 'Numbers: the squared distance from the mean.',
+  'criterion.ABSOLUTE': 'Numbers: the distance from the median.',
 };
 
 function typeOf(spec: ParameterSpec) {

@@ -46,6 +46,19 @@ export interface Learned {
   readonly contributions: Float64Array;
   readonly rounds: number;
   readonly bestRound: number;
+  /** Forests: figures of the training rows, each by the trees that did not draw it. */
+  readonly outOfBag?: OutOfBag | null;
+}
+
+export interface OutOfBag {
+  /** Training rows that some tree left out. */
+  readonly rows: number;
+  /** Classes: log loss and share of right labels. */
+  readonly logLoss?: number;
+  readonly accuracy?: number;
+  /** Numbers: root of the mean squared error, and the share of the variance explained (null where there is none). */
+  readonly rmse?: number;
+  readonly r2?: number | null;
 }
 
 /** y of the rows, in their order. */

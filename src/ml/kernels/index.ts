@@ -22,6 +22,7 @@ import {
   CLASS,
   DIVIDE,
   HUBER,
+  GROW,
   INTERLEAVE,
   LEAF,
   LOGISTIC,
@@ -375,4 +376,12 @@ export function walk(rows: i32, columns: usize, stride: usize, nodes: usize, raw
   setAddress(3, nodes);
   setAddress(4, raw);
   run(WALK, chunks(rows));
+}
+
+/** Takes `count` trees of a forest further, each by so much work: deep.ts. */
+export function grow(count: i32, forest: usize, trees: usize, work: i32): void {
+  setAddress(0, forest);
+  setAddress(1, trees);
+  setInt(2, work);
+  run(GROW, count);
 }

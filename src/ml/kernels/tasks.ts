@@ -4,6 +4,8 @@
  */
 import { binChunk, interleaveChunk, sortFloats } from './bin';
 import { address, CELLS, CUTS, float, FOUND, gathered, highOf, int, lowOf, TABLE, argument } from './control';
+import { growTree } from './deep';
+import { Forest, Growing } from './deep-state';
 import { findSplit } from './find';
 import { huberChunk, logisticChunk, pinballChunk, rateChunk } from './gradient';
 import { addBlock, subtractCells } from './histogram';
@@ -32,6 +34,7 @@ export const SOFTMAX: i32 = 22;
 export const CLASS: i32 = 23;
 export const RENEW_QUANTILE: i32 = 24;
 export const RENEW_HUBER: i32 = 25;
+export const GROW: i32 = 32;
 
 export function perform(operation: i32, task: i32, thread: i32): void {
   switch (operation) {
@@ -70,6 +73,8 @@ export function perform(operation: i32, task: i32, thread: i32): void {
       return leaf(task);
     case WALK:
       return walkChunk(task, int(0), address(1), address(2), address(3), address(4));
+    case GROW:
+      return grow(task, thread);
     default:
       unreachable();
   }
@@ -171,4 +176,10 @@ function renew(operation: i32, task: i32): void {
       ? renewHuber(begin, end, address(1), address(2), address(3), address(4), address(5), float(6), float(7))
       : renewQuantile(begin, end, address(1), address(2), address(3), address(4), address(5), float(6), float(7));
   store<f32>(address(8) + ((<usize>task) << 2), value);
+}
+
+/** One of the trees on their way. Arguments: forest, addresses of the trees, work of one task. */
+function grow(task: i32, thread: i32): void {
+  const tree = load<usize>(address(1) + ((<usize>task) << 2));
+  growTree(changetype<Forest>(address(0)), changetype<Growing>(tree), thread, int(2));
 }

@@ -2,7 +2,6 @@
  * Binning: a float32 feature becomes one byte per row. Bin numbers grow with the value, so a split on bins is a split on
  * values; the number of bins of a feature is at most 255, and the bin after the last one holds missing values.
  */
-import { type Rng } from '../core/rng.js';
 
 export interface BinnedFeature {
   /** Per training row: 0 … binCount-1, or binCount for missing. */
@@ -24,31 +23,6 @@ export interface BinnedTable {
 /** Edges are found on at most this many rows: more change a quantile by less than a bin's width. */
 export const SAMPLE_ROWS = 200_000;
 
-/** Codes 0 … categoryCount-1 are the bins themselves; NaN is missing. */
-export function binCodes(values: Float32Array, categoryCount: number): BinnedFeature {
-  const bins = new Uint8Array(values.length);
-  for (let i = 0; i < values.length; i++) bins[i] = Number.isNaN(values[i]) ? categoryCount : values[i];
-  const codes = Float32Array.from({ length: categoryCount }, (_, code) => code);
-  return { bins, binCount: categoryCount, categorical: true, low: codes, high: codes };
-}
-
-/** At most `maxBins` bins of about equally many rows, one for each value where there are no more values than that. */
-export function binNumbers(values: Float32Array, maxBins: number, rng: Rng): BinnedFeature {
-  const cuts = findCuts(sortedSample(values, rng), maxBins);
-  const binCount = cuts.length + 1;
-  const bins = new Uint8Array(values.length);
-  const low = new Float32Array(binCount).fill(Infinity);
-  const high = new Float32Array(binCount).fill(-Infinity);
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i];
-    const bin = Number.isNaN(value) ? binCount : findBin(cuts, value);
-    bins[i] = bin;
-    if (value < low[bin]) low[bin] = value;
-    if (value > high[bin]) high[bin] = value;
-  }
-  return { bins, binCount, categorical: false, low, high };
-}
-
 /** The first bin whose cut is not below the value: bin b holds cuts[b-1] < x <= cuts[b]. */
 export function findBin(cuts: Float32Array, value: number): number {
   let from = 0;
@@ -65,14 +39,6 @@ export function findBin(cuts: Float32Array, value: number): number {
 export function cutBetween(a: number, b: number): number {
   const middle = Math.fround(a / 2 + b / 2);
   return middle >= a && middle < b ? middle : a;
-}
-
-function sortedSample(values: Float32Array, rng: Rng): Float32Array {
-  const present = values.filter((value) => !Number.isNaN(value));
-  if (present.length <= SAMPLE_ROWS) return present.sort();
-  const rows = Uint32Array.from({ length: present.length }, (_, i) => i);
-  rng.shuffle(rows, SAMPLE_ROWS);
-  return Float32Array.from(rows.subarray(0, SAMPLE_ROWS), (row) => present[row]).sort();
 }
 
 /**

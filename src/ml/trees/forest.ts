@@ -1,74 +1,117 @@
 /**
- * Random forests (Breiman, "Random forests", 2001) and single trees (CART): deep trees whose leaves hold class shares or means;
- * a forest answers with the mean of its trees.
+ * Random forests (Breiman, "Random forests", 2001), extra trees (Geurts, Ernst & Wehenkel, "Extremely randomized trees", 2006) and
+ * single trees (CART): deep trees whose leaves hold class shares or means; a forest answers with the mean of its trees.
  */
-import { type OnRound } from '../core/learned.js';
+import { type OnRound, type OutOfBag } from '../core/learned.js';
 import { type Tree } from '../core/model.js';
 import { type Pace } from '../core/pace.js';
-import { Rng } from '../core/rng.js';
+import { SpecError } from '../core/spec-error.js';
 import { type Parameters } from '../spec.js';
-import { type BinnedTable } from './bins.js';
 import { type Ensemble } from './boost.js';
-import { DeepGrower } from './grow-deep.js';
+import { DeepGrower, type DeepRules } from './grow-deep.js';
+import { type KernelMemory } from './kernel-memory.js';
+import { type KernelTable } from './kernel-table.js';
+import { OutOfBagSums } from './out-of-bag.js';
 import { addTree, type FeatureMatrix } from './score.js';
-import { classStatistic, gradientStatistic } from './statistic.js';
 
 /** Binned training rows, raw validation rows, and their targets (value, or class number; -1: a class unknown in training). */
 export interface TreeData {
-  readonly binned: BinnedTable;
+  readonly memory: KernelMemory;
+  readonly binned: KernelTable;
   readonly y: Float64Array;
+  /** What each training row counts; null: 1 each. */
+  readonly weights: Float64Array | null;
   readonly validation: FeatureMatrix;
   readonly validationY: Float64Array;
+}
+
+/** What every kind of tree takes. */
+export type TreeParameters = Pick<
+  Parameters<'DECISION_TREE'>,
+  'criterion' | 'maxDepth' | 'minSamplesLeaf' | 'minSamplesSplit' | 'catSmooth' | 'catL2'
+>;
+
+/** What a single tree, a forest and extra trees have in common. */
+export interface ForestShape {
+  readonly nEstimators: number;
+  readonly bootstrap: boolean;
+  /** Share of the rows that each tree draws. */
+  readonly maxSamples: number;
+  readonly maxFeatures: Parameters<'RANDOM_FOREST'>['maxFeatures'];
+  readonly isRandom: boolean;
+}
+
+export interface Forest extends Ensemble {
+  /** Null where no row was left out of any tree. */
+  readonly outOfBag: OutOfBag | null;
 }
 
 /** @param classCount 0 for regression. */
 export async function growForest(
   data: TreeData,
   classCount: number,
-  p: Parameters<'RANDOM_FOREST'>,
+  p: TreeParameters,
+  shape: ForestShape,
   seed: number,
   pace: Pace,
   onRound: OnRound,
-): Promise<Ensemble> {
-  return growTrees(
-    data,
-    classCount,
-    p,
-    {
-      count: p.nEstimators,
-      bootstrap: p.bootstrap,
-      featuresPerNode: featuresPerNode(p.maxFeatures, data.binned.features.length, classCount),
-    },
-    seed,
-    pace,
-    onRound,
-  );
+): Promise<Forest> {
+  const { binned, memory, y } = data;
+  const { rowCount, features } = binned;
+  const width = Math.max(1, classCount);
+  const criterion = criterionOf(p.criterion, classCount);
+  const mean = criterion === 'SQUARED' && classCount === 0 ? y.reduce((sum, value) => sum + value, 0) / rowCount : 0;
+  const rules: DeepRules = {
+    ...p,
+    ...{ criterion, width, mean },
+    featuresPerNode: featuresPerNode(shape.maxFeatures, features.length, classCount),
+    isRandom: shape.isRandom,
+    draws: Math.max(1, Math.round(shape.maxSamples * rowCount)),
+    bootstrap: shape.bootstrap,
+  };
+  const order = criterion === 'ABSOLUTE' ? ascending(y) : null;
+  const grower = new DeepGrower(memory, binned, rules, lessons(data, rules), order);
+  const trees: Tree[] = [];
+  const gains = new Float64Array(features.length);
+  const sums = Array.from({ length: width }, () => new Float64Array(data.validation.rowCount));
+  const outOfBag = new OutOfBagSums(y, classCount);
+  await grower.grow(shape.nEstimators, seed, pace, (grown, t) => {
+    trees.push(grown.tree);
+    grown.gains.forEach((gain, f) => (gains[f] += gain));
+    if (rules.draws < rowCount || rules.bootstrap) outOfBag.add(grown.spared, grown.values);
+    addTree(grown.tree, data.validation, sums);
+    onRound(t + 1, {
+      name: classCount > 0 ? 'logLoss' : 'rmse',
+      validation: meanLoss(sums, t + 1, data.validationY, classCount),
+    });
+  });
+  return {
+    trees,
+    treeOutput: null,
+    base: new Float32Array(width),
+    rounds: trees.length,
+    bestRound: trees.length,
+    gains,
+    outOfBag: outOfBag.finish(),
+  };
 }
 
-export async function growSingleTree(
-  data: TreeData,
-  classCount: number,
-  p: Parameters<'DECISION_TREE'>,
-  seed: number,
-  pace: Pace,
-  onRound: OnRound,
-): Promise<Ensemble> {
-  return growTrees(
-    data,
-    classCount,
-    p,
-    { count: 1, bootstrap: false, featuresPerNode: data.binned.features.length },
-    seed,
-    pace,
-    onRound,
-  );
+/** What the criterion is for the task. Gini's impurity of two classes is twice their squared error, whose sums are faster. */
+function criterionOf(asked: Parameters<'DECISION_TREE'>['criterion'], classCount: number): DeepRules['criterion'] {
+  const criterion = asked === 'AUTO' ? (classCount > 0 ? 'GINI' : 'SQUARED') : asked;
+  const isForClasses = criterion === 'GINI' || criterion === 'ENTROPY';
+  if (isForClasses !== classCount > 0)
+    throw new SpecError(
+      'TASK_DOES_NOT_FIT',
+      'criterion',
+      classCount > 0
+        ? `${criterion} is for numbers; for classes take GINI or ENTROPY.`
+        : `${criterion} is for classes; for numbers take SQUARED or ABSOLUTE.`,
+    );
+  return criterion === 'GINI' && classCount === 2 ? 'SQUARED' : criterion;
 }
 
-function featuresPerNode(
-  rule: Parameters<'RANDOM_FOREST'>['maxFeatures'],
-  features: number,
-  classCount: number,
-): number {
+function featuresPerNode(rule: ForestShape['maxFeatures'], features: number, classCount: number): number {
   const chosen = rule === 'AUTO' ? (classCount > 0 ? 'SQRT' : 'HALF') : rule;
   const count = {
     SQRT: Math.sqrt(features),
@@ -80,59 +123,19 @@ function featuresPerNode(
   return Math.max(1, Math.round(count));
 }
 
-interface ForestShape {
-  readonly count: number;
-  readonly bootstrap: boolean;
-  readonly featuresPerNode: number;
-}
-
-async function growTrees(
-  data: TreeData,
-  classCount: number,
-  p: Parameters<'DECISION_TREE'>,
-  shape: ForestShape,
-  seed: number,
-  pace: Pace,
-  onRound: OnRound,
-): Promise<Ensemble> {
-  const { rowCount, features } = data.binned;
-  const weights = new Float64Array(rowCount).fill(1);
-  const rules = { minRows: p.minSamplesLeaf, minHessian: 0, l2: 0, catSmooth: p.catSmooth, catL2: p.catL2 };
-  const statistic =
-    classCount > 2
-      ? classStatistic(data.y, weights, classCount, rules)
-      : gradientStatistic(data.y, weights, classCount === 2, rules);
-  const gains = new Float64Array(features.length);
-  const grower = new DeepGrower(data.binned, statistic, { ...p, featuresPerNode: shape.featuresPerNode }, gains, pace);
-  const trees: Tree[] = [];
-  const sums = Array.from({ length: statistic.width }, () => new Float64Array(data.validation.rowCount));
-  for (let t = 0; t < shape.count; t++) {
-    const rng = new Rng(seed, t + 1);
-    if (shape.bootstrap) drawWithReplacement(weights, rng);
-    const rows = Uint32Array.from({ length: rowCount }, (_, row) => row).filter((row) => weights[row] > 0);
-    const tree = await grower.grow(rows, rng);
-    trees.push(tree);
-    addTree(tree, data.validation, sums);
-    onRound(t + 1, {
-      name: classCount > 0 ? 'logLoss' : 'rmse',
-      validation: meanLoss(sums, t + 1, data.validationY, classCount),
-    });
-    await pace.rest();
+/** What each row teaches, and what it counts: see kernels/deep-state.ts. */
+function lessons({ y, weights }: TreeData, { criterion, mean }: DeepRules): Float64Array {
+  const made = new Float64Array(2 * y.length);
+  for (let i = 0; i < y.length; i++) {
+    const weight = weights === null ? 1 : weights[i];
+    made[2 * i] = criterion === 'SQUARED' ? weight * (y[i] - mean) : y[i];
+    made[2 * i + 1] = weight;
   }
-  return {
-    trees,
-    treeOutput: null,
-    base: new Float32Array(statistic.width),
-    rounds: shape.count,
-    bestRound: shape.count,
-    gains,
-  };
+  return made;
 }
 
-/** weights[row] = how often the row is drawn in rowCount draws. */
-function drawWithReplacement(weights: Float64Array, rng: Rng): void {
-  weights.fill(0);
-  for (let i = 0; i < weights.length; i++) weights[rng.below(weights.length)]++;
+function ascending(y: Float64Array): Uint32Array {
+  return Uint32Array.from(y, (_, row) => row).sort((a, b) => y[a] - y[b] || a - b);
 }
 
 /** Log loss of the mean shares or RMSE of the mean values of `count` trees. */

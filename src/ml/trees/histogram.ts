@@ -3,7 +3,6 @@
  * float64 numbers side by side, so that one row touches one cache line.
  *
  *   gradient histogram   cell = [Σ g, Σ h, rows]                       3 numbers
- *   class histogram      cell = [Σ weight of class 0 … K-1, rows]     K + 1 numbers
  */
 
 /** Numbers in a gradient cell. */
@@ -28,26 +27,6 @@ export function addGradients(
     cells[cell] += g[j];
     cells[cell + 1] += h[j];
     cells[cell + 2] += 1;
-  }
-}
-
-/** cells[at + (K+1) bins[r] + class] += weight, and the last number of the cell += 1; `labels`, `weights` in the order of `rows`. */
-export function addClasses(
-  cells: Float64Array,
-  at: number,
-  classCount: number,
-  bins: Uint8Array,
-  rows: Uint32Array,
-  begin: number,
-  end: number,
-  labels: Uint16Array,
-  weights: Float64Array,
-): void {
-  const stride = classCount + 1;
-  for (let i = begin, j = 0; i < end; i++, j++) {
-    const cell = at + bins[rows[i]] * stride;
-    cells[cell + labels[j]] += weights[j];
-    cells[cell + classCount] += 1;
   }
 }
 

@@ -94,6 +94,7 @@ export interface KernelCalls {
     values: Address,
   ): void;
   walk(rows: number, columns: Address, stride: number, nodes: Address, raw: Address): void;
+  grow(count: number, forest: Address, trees: Address, work: number): void;
   lowOf(thread: number): Address;
   highOf(thread: number): Address;
   setThreads(count: number): void;

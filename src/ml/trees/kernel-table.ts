@@ -27,15 +27,16 @@ const BINNING_COST = 2;
 /** The training rows of a lesson as features are made from them. */
 export type TrainingRows = Pick<Lesson, 'table' | 'trainRows' | 'pace'> & { readonly features: readonly Feature[] };
 
-/** Bins training rows by at most `maxBins` bins a feature. */
+/** Bins training rows by at most `maxBins` bins a feature; by row as well where histograms of all features are wanted. */
 export async function binTable(
   memory: KernelMemory,
   training: TrainingRows,
   maxBins: number,
   rng: Rng,
+  wantsBlocks = true,
 ): Promise<KernelTable> {
   const { features } = training;
-  const { rowCount, ...space } = makeSpace(memory, training.trainRows.length, features.length);
+  const { rowCount, ...space } = makeSpace(memory, training.trainRows.length, features.length, wantsBlocks);
   const binned = await memory.borrow(async () => {
     const { table, trainRows, pace } = training;
     const made: BinnedFeature[] = [];
@@ -54,11 +55,11 @@ export async function binTable(
     return made;
   });
   const { columns, stride, width, blocks, blockBytes } = space;
-  memory.call.interleave(rowCount, columns, stride, width, features.length, blocks, blockBytes);
+  if (wantsBlocks) memory.call.interleave(rowCount, columns, stride, width, features.length, blocks, blockBytes);
   return { rowCount, features: binned, ...space };
 }
 
-function makeSpace(memory: KernelMemory, rowCount: number, featureCount: number) {
+function makeSpace(memory: KernelMemory, rowCount: number, featureCount: number, wantsBlocks: boolean) {
   const stride = Math.ceil(rowCount / 64) * 64;
   const least = Math.ceil(featureCount / MOST_WIDTH);
   // An even share for each thread, unless a block would be narrower than it is worth.
@@ -66,7 +67,7 @@ function makeSpace(memory: KernelMemory, rowCount: number, featureCount: number)
   const width = Math.ceil(featureCount / (featureCount >= 4 * even ? even : least));
   const blockBytes = stride * 16;
   const columns = memory.allocate(featureCount * stride);
-  const blocks = memory.allocate(Math.ceil(featureCount / width) * blockBytes);
+  const blocks = wantsBlocks ? memory.allocate(Math.ceil(featureCount / width) * blockBytes) : 0;
   return { rowCount, columns, stride, blocks, blockBytes, width };
 }
 

@@ -25,28 +25,6 @@ export function populatedBins(
   return length;
 }
 
-/** The same from the rows, missing included, for nodes of fewer rows than bins. `seen` is all 0 before and after. */
-export function touchedBins(
-  bins: Uint8Array,
-  rows: Uint32Array,
-  begin: number,
-  end: number,
-  seen: Uint8Array,
-  order: Uint8Array,
-): number {
-  let length = 0;
-  for (let i = begin; i < end; i++) {
-    const bin = bins[rows[i]];
-    if (seen[bin] === 1) continue;
-    seen[bin] = 1;
-    let at = length++;
-    for (; at > 0 && order[at - 1] > bin; at--) order[at] = order[at - 1];
-    order[at] = bin;
-  }
-  for (let i = 0; i < length; i++) seen[order[i]] = 0;
-  return length;
-}
-
 /** Keeps the bins with weight[bin] >= least, in their order; returns how many. */
 export function keepHeavy(order: Uint8Array, length: number, least: number, weight: Float64Array): number {
   let kept = 0;
