@@ -9,6 +9,7 @@ import { type FittedModel, type InputColumn } from './core/model.js';
 import { predictTable, scoreTable } from './core/predict.js';
 import { type Column, type Table } from './core/table.js';
 import { readTarget, type Target } from './core/target.js';
+import { balanceClasses, readWeights } from './core/weights.js';
 import { chooseThreshold, type ThresholdRule } from './core/threshold.js';
 import { fitLinear } from './linear/fit.js';
 import {
@@ -48,7 +49,7 @@ export interface Plan {
   readonly target: Target;
   /** Table rows with a target, ascending. */
   readonly rows: Readonly<Record<'train' | 'validation' | 'test', Uint32Array>>;
-  /** Per table row; null: all count the same. */
+  /** Per table row, as `weightColumn` has them; null: all count the same. */
   readonly weights: Float64Array | null;
   readonly warnings: readonly string[];
 }
@@ -77,9 +78,10 @@ export function planFit(spec: FitSpec, table: Table, assignment: Uint8Array): Pl
       'constraints.monotone',
       'A prediction can be held to rise or fall with a column where it is a number or one of two classes, not one of several.',
     );
+  const weights = spec.weightColumn ? readWeights(table, spec.weightColumn, used) : null;
   const dropped = assignment.reduce((sum, part) => sum + (part <= TEST ? 1 : 0), 0) - used.length;
   const warnings = dropped > 0 ? [`Rows left out because their target is missing: ${dropped}.`] : [];
-  return { columns, target, rows, weights: null, warnings };
+  return { columns, target, rows, weights, warnings };
 }
 
 /** The rows that take part and have a target, in all and of each part. */
@@ -101,11 +103,16 @@ export function requireRows({ rows }: Pick<Plan, 'rows'>, ...parts: (keyof Plan[
 
 function chooseColumns(spec: FitSpec, table: Table): readonly string[] {
   const names = table.columns.map(({ name }) => name);
-  if (spec.features === null) return names.filter((name) => name !== spec.target);
+  const { weightColumn = null } = spec;
+  if (weightColumn === spec.target)
+    throw new SpecError('DUPLICATE_COLUMN', 'weightColumn', 'The target cannot be the weight as well.');
+  if (spec.features === null) return names.filter((name) => name !== spec.target && name !== weightColumn);
   const unknown = spec.features.find((name) => !names.includes(name));
   if (unknown !== undefined) throw new SpecError('UNKNOWN_COLUMN', 'features', `There is no column "${unknown}".`);
   if (spec.features.includes(spec.target))
     throw new SpecError('DUPLICATE_COLUMN', 'features', 'The target cannot be a feature as well.');
+  if (weightColumn !== null && spec.features.includes(weightColumn))
+    throw new SpecError('DUPLICATE_COLUMN', 'weightColumn', 'A weight cannot be a feature as well.');
   if (new Set(spec.features).size < spec.features.length)
     throw new SpecError('DUPLICATE_COLUMN', 'features', 'A column is named twice.');
   return spec.features;
@@ -165,7 +172,10 @@ async function learn(spec: FitSpec, lesson: Lesson): Promise<Learned> {
   }
 }
 
-async function learnOne({ algorithm, parameters }: Member, lesson: Lesson): Promise<Learned> {
+async function learnOne({ algorithm, parameters }: Member, given: Lesson): Promise<Learned> {
+  const isBalanced = parameters['classWeight'] === 'BALANCED' && given.target.classes !== null;
+  const weights = isBalanced ? balanceClasses(given.weights, given.target, given.trainRows) : given.weights;
+  const lesson = { ...given, weights };
   switch (algorithm) {
     case 'DECISION_TREE':
       return fitSingleTree(lesson, parseParameters(algorithm, parameters));

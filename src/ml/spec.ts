@@ -59,6 +59,8 @@ export interface FitOptions {
   /** Who is combined: one for BAGGING, two to ten for VOTING and STACKING, none for any other algorithm. */
   readonly members?: readonly Member[] | null;
   readonly constraints?: Constraints | null;
+  /** A column of numbers above 0: what each row counts. */
+  readonly weightColumn?: string | null;
 }
 
 /**

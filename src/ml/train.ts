@@ -42,7 +42,13 @@ export interface Artifact {
   readonly importance: readonly { readonly column: string; readonly gain: number }[];
   readonly rounds: number;
   readonly bestRound: number;
-  readonly history: readonly { readonly round: number; readonly train?: number; readonly validation: number }[];
+  /** `metric` names what was measured, such as `logLoss`. */
+  readonly history: readonly {
+    readonly round: number;
+    readonly metric: string;
+    readonly train?: number;
+    readonly validation: number;
+  }[];
   readonly warnings: readonly string[];
   readonly parity: ParityProof;
   readonly trainRows: number;
@@ -56,7 +62,7 @@ export async function train(spec: TrainSpec, table: Table, context: TrainContext
   const plan = planFit(spec, table, context.assignment);
   requireRows(plan, 'train', 'validation', 'test');
   const { target, rows } = plan;
-  const history: { round: number; train?: number; validation: number }[] = [];
+  const history: { round: number; metric: string; train?: number; validation: number }[] = [];
   const rounds = roundsOf(spec);
   context.onRound({ round: 0, rounds, metric: null });
   const lesson: Lesson = {
@@ -74,6 +80,7 @@ export async function train(spec: TrainSpec, table: Table, context: TrainContext
       if (metric.part === undefined)
         history.push({
           round,
+          metric: metric.name,
           ...(metric.train === undefined ? {} : { train: metric.train }),
           validation: metric.validation,
         });

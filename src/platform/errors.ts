@@ -114,6 +114,7 @@ export const ERRORS = {
   },
   TARGET_WRONG_KIND: { refusal: 'INPUT', status: 422, remedy: 'Choose a target of another type, or another task.' },
   TARGET_OUT_OF_RANGE: { refusal: 'INPUT', status: 422, remedy: 'Choose another objective, or another target.' },
+  WEIGHT_OUT_OF_RANGE: { refusal: 'INPUT', status: 422, remedy: 'Give every row a weight above 0, or leave them out.' },
   TASK_DOES_NOT_FIT: { refusal: 'INPUT', status: 422, remedy: 'Choose another task, or AUTO.' },
   SINGLE_CLASS_IN_TRAIN: { refusal: 'INPUT', status: 422, remedy: 'Make a split that is stratified by the target.' },
   TOO_MANY_CLASSES: {

@@ -168,6 +168,8 @@ describe('a training through the API', () => {
       { algorithm: { linear: {} }, constraints: { monotone: [{ column: 'age', direction: 'INCREASING' }] } },
       'input.constraints',
     ],
+    ['an unknown weight', { weightColumn: 'nothing' }, 'input.weightColumn'],
+    ['a target that is the weight', { weightColumn: 'isHigh' }, 'input.weightColumn'],
     ['both a model and a name', { modelId: 'mdl_0' }, 'input.modelId'],
   ])('refuses %s with the field at fault', async (_name, more, field) => {
     await expect(start(more)).rejects.toThrow(`"field":"${field}"`);

@@ -87,6 +87,12 @@ export class RoundRecord {
   @Field(() => Int, { description: 'The round.' })
   round: number;
 
+  @Field(() => String, {
+    nullable: true,
+    description: 'What was measured, such as `logLoss`; null for versions made before it was noted.',
+  })
+  metric?: string | null;
+
   @Field(() => Float, { nullable: true, description: 'On the training rows, where it was known anyway.' })
   train?: number | null;
 

@@ -169,6 +169,14 @@ export class TrainingResolver {
     return { monotone: options.constraints?.monotone ?? [], interactions: options.constraints?.interactions ?? [] };
   }
 
+  @FieldResolver(() => String, {
+    nullable: true,
+    description: 'The column that says what each row counts; null: all count the same.',
+  })
+  weightColumn(@Root() { options }: TrainingView): string | null {
+    return options.weightColumn ?? null;
+  }
+
   @Authorized('model:read')
   @FieldResolver(() => Model, { description: 'The model whose next version it becomes.' })
   async model(@Root() training: TrainingView, @CurrentScope() scope: Scope): Promise<Model> {

@@ -102,7 +102,7 @@ export class TrainingService {
     return inTenant(this.db, scope, async (tx) => {
       const data = await this.splits.trainingInput(tx, scope, input);
       checkColumns(input, data);
-      const features = input.features ? [...input.features] : usualFeatures(input.target, data);
+      const features = input.features ? [...input.features] : usualFeatures(input, data);
       checkOptions(input, features, data);
       const { model, isNew } = await this.modelFor(tx, scope, input);
       const id = newId('training');
@@ -263,12 +263,25 @@ function checkColumns(input: NewTraining, data: TrainingData): void {
   const names = new Set(data.version.columns!.map((column) => column.name));
   const known = (name: string) => names.has(name);
   if (!known(input.target)) throw invalid('target', 'The dataset has no such column.');
+  checkWeight(input, data);
   if (!input.features) return;
   if (input.features.length === 0) throw invalid('features', 'Name at least one column, or leave this out to use all.');
   const unknown = input.features.findIndex((name) => !known(name));
   if (unknown >= 0) throw invalid(`features.${unknown}`, 'The dataset has no such column.');
   if (input.features.includes(input.target)) throw invalid('features', 'The target cannot be a feature as well.');
   if (new Set(input.features).size < input.features.length) throw invalid('features', 'A column is named twice.');
+}
+
+function checkWeight({ weightColumn, target, features }: NewTraining, { version }: TrainingData): void {
+  if (!weightColumn) return;
+  const refuse = (message: string): never => {
+    throw invalid('weightColumn', message);
+  };
+  const column = version.columns!.find(({ name }) => name === weightColumn);
+  if (!column) return refuse('The dataset has no such column.');
+  if (column.type !== 'NUMBER') refuse('A weight is a number; this column holds none.');
+  if (weightColumn === target) refuse('The target cannot be the weight as well.');
+  if (features?.includes(weightColumn)) refuse('A weight cannot be a feature as well.');
 }
 
 function parametersOf({ name, parameters, path }: AskedAlgorithm<AlgorithmName>): AnyParameters {
@@ -282,8 +295,12 @@ function membersOf({ name, members, path }: NewTraining['algorithm']): readonly 
 }
 
 /** What was given of the options, as it is kept. */
-function optionsOf({ constraints }: NewTraining, members: readonly Member[] | null): FitOptions {
-  return { ...(constraints ? { constraints } : {}), ...(members ? { members } : {}) };
+function optionsOf({ constraints, weightColumn }: NewTraining, members: readonly Member[] | null): FitOptions {
+  return {
+    ...(constraints ? { constraints } : {}),
+    ...(weightColumn ? { weightColumn } : {}),
+    ...(members ? { members } : {}),
+  };
 }
 
 /** The parameters with those of the members, as `members.0.learningRate`: what a version keeps and two versions are compared by. */
@@ -305,8 +322,9 @@ function checkOptions({ constraints, algorithm }: NewTraining, features: readonl
 }
 
 /** Columns that tell something of more than one row: no identifiers, free text, constants. */
-function usualFeatures(target: string, { version }: TrainingData): string[] {
-  const features = version.columns!.filter(({ name, role }) => role === 'FEATURE' && name !== target);
+function usualFeatures({ target, weightColumn }: NewTraining, { version }: TrainingData): string[] {
+  const others = [target, weightColumn];
+  const features = version.columns!.filter(({ name, role }) => role === 'FEATURE' && !others.includes(name));
   if (features.length === 0) throw invalid('features', 'The dataset has no column to learn from; name some.');
   return features.map(({ name }) => name);
 }

@@ -135,6 +135,13 @@ export class StartTrainingInput {
   })
   constraints?: ConstraintsInput | null;
 
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'A column of numbers above 0 that says what each row counts; it is no feature then. All count the same unless told.',
+  })
+  weightColumn?: string | null;
+
   @Field(() => Long, { nullable: true, description: '0 to 2^32 - 1; drawn at random unless told.' })
   seed?: number | null;
 

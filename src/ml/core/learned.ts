@@ -30,7 +30,10 @@ export interface Lesson {
   /** Table rows, ascending; none lacks its target. */
   readonly trainRows: Uint32Array;
   readonly validationRows: Uint32Array;
-  /** What each table row counts, above 0; null: 1 each. Families that learn from weighted rows say so. */
+  /**
+   * What each table row counts, above 0, in every sum over rows that is learned from or stops the rounds; null: 1 each. Weights of
+   * classes are in it already, where the family has the parameter `classWeight`.
+   */
   readonly weights: Float64Array | null;
   readonly seed: number;
   readonly pace: Pace;

@@ -76,3 +76,12 @@ export const calibration = {
   description:
     'Classes only: how scores are made into probabilities that hold on the validation split, before the threshold is chosen.',
 } as const;
+
+/** For every family that learns from weighted rows: `learnOne` (fit.ts) makes the weights of it. */
+export const classWeight = {
+  name: 'classWeight',
+  type: 'ENUM',
+  values: ['NONE', 'BALANCED'],
+  default: 'NONE',
+  description: 'Classes only: whether rows count the same, or classes do.',
+} as const;

@@ -7,6 +7,7 @@ import { type Loss, type RowWeights } from '../core/loss.js';
 import { type Tree } from '../core/model.js';
 import { type Pace } from '../core/pace.js';
 import { Rng } from '../core/rng.js';
+import { type Watch } from '../core/stopping-metric.js';
 import { type Parameters } from '../spec.js';
 import { type BinnedFeature } from './bins.js';
 import { derivativesOf } from './derive.js';
@@ -44,12 +45,13 @@ export interface Ensemble {
 export async function boost(
   data: BoostData,
   loss: Loss,
+  watch: Watch,
   parameters: Parameters<'GRADIENT_BOOSTING'>,
   seed: number,
   pace: Pace,
   onRound: OnRound,
 ): Promise<Ensemble> {
-  const { memory, binned, validation, validationY } = data;
+  const { memory, binned, validationY } = data;
   const { rowCount, features } = binned;
   const rng = new Rng(seed);
   const gains = new Float64Array(features.length);
@@ -58,13 +60,13 @@ export async function boost(
   const derivatives = derivativesOf(loss, memory, data, base, grower.pairs, grower.notes);
   const size = { rowCount, numLeaves: parameters.numLeaves };
   const renewal = loss.renewal && new LeafRenewal(memory, loss.renewal, grower, derivatives, size);
-  const scorer = new KernelScorer(memory, validation, parameters.numLeaves);
-  const validationAt = Array.from(base, () => memory.allocate(8 * validation.rowCount));
-  const validationRaw = validationAt.map((at, k) => memory.float64(at, validation.rowCount).fill(base[k]));
+  const scorer = new KernelScorer(memory, data.validation, parameters.numLeaves);
+  const validationAt = Array.from(base, () => memory.allocate(8 * validationY.length));
+  const validationRaw = validationAt.map((at, k) => memory.float64(at, validationY.length).fill(base[k]));
   const trees: Tree[] = [];
   const gainsByRound: Float64Array[] = [];
   let bestRound = 0;
-  let bestLoss = Infinity;
+  let best = -Infinity;
   let round = 0;
   derivatives.refresh();
   while (round < parameters.nEstimators) {
@@ -83,11 +85,13 @@ export async function boost(
     }
     round++;
     gainsByRound.push(gains.slice());
-    const validationLoss = loss.mean(validationRaw, validationY, data.validationWeights);
-    onRound(round, { name: loss.metric, train: derivatives.refresh(), validation: validationLoss });
+    const validation = watch.of(validationRaw, validationY, data.validationWeights);
+    const train = derivatives.refresh();
+    onRound(round, { name: watch.name, ...(watch.isLoss ? { train } : {}), validation });
     await pace.rest();
-    if (validationLoss < bestLoss) {
-      bestLoss = validationLoss;
+    const quality = watch.isHigherBetter ? validation : -validation;
+    if (quality > best) {
+      best = quality;
       bestRound = round;
     }
     if (parameters.earlyStoppingRounds > 0 && round - bestRound >= parameters.earlyStoppingRounds) break;

@@ -1,5 +1,6 @@
 /** Hyper-parameters of gradient boosting. */
-import { type AlgorithmSpec, calibration, decisionThreshold } from '../core/parameter.js';
+import { type AlgorithmSpec, calibration, classWeight, decisionThreshold } from '../core/parameter.js';
+import { STOPPING_METRICS } from '../core/stopping-metric.js';
 import { TREE_FEATURES } from '../features/feature-spec.js';
 import { catL2, catSmooth, maxBins, maxDepth, minSamplesLeaf } from './tree-spec.js';
 
@@ -124,12 +125,20 @@ export const GRADIENT_BOOSTING = {
       max: 10_000,
       default: 25,
       description:
-        'Rounds without a better validation loss after which training stops and the best round is kept; 0 runs all rounds and keeps them.',
+        'Rounds without a better validation figure (stoppingMetric) after which training stops and the best round is kept; 0 runs all rounds and keeps them.',
+    },
+    {
+      name: 'stoppingMetric',
+      type: 'ENUM',
+      values: STOPPING_METRICS,
+      default: 'AUTO',
+      description: 'The figure of the validation rows that early stopping watches.',
     },
     maxBins,
     catSmooth(10),
     catL2(10),
     ...TREE_FEATURES,
+    classWeight,
     calibration,
     decisionThreshold,
   ],

@@ -5,6 +5,7 @@ import { type Learned, type Lesson, pick } from '../core/learned.js';
 import { type Link } from '../core/model.js';
 import { Rng } from '../core/rng.js';
 import { SpecError } from '../core/spec-error.js';
+import { stoppingMetric } from '../core/stopping-metric.js';
 import { type Parameters } from '../spec.js';
 import { boost, type Ensemble } from './boost.js';
 import { KernelMemory, threadsFor } from './kernel-memory.js';
@@ -15,6 +16,7 @@ export async function fitBoosting(lesson: Lesson, parameters: Parameters<'GRADIE
   const { target, trainRows, validationRows, seed, pace } = lesson;
   const fitted = fitFeatures(lesson, parameters);
   const loss = lossOf(target, parameters, trainRows, validationRows);
+  const watch = stoppingMetric(parameters.stoppingMetric, loss, target.task, parameters.quantileAlpha);
   const memory = new KernelMemory(lesson.threads ?? threadsFor(trainRows.length * fitted.features.length));
   try {
     const rng = new Rng(seed, BINNING_STREAM);
@@ -29,7 +31,8 @@ export async function fitBoosting(lesson: Lesson, parameters: Parameters<'GRADIE
       validationY: pick(target.y, validationRows),
       validationWeights: lesson.weights && pick(lesson.weights, validationRows),
     };
-    return learnedTrees(fitted, await boost(data, loss, parameters, seed, pace, lesson.onRound), 'sum', loss.link);
+    const ensemble = await boost(data, loss, watch, parameters, seed, pace, lesson.onRound);
+    return learnedTrees(fitted, ensemble, 'sum', loss.link);
   } finally {
     await memory.close();
   }
