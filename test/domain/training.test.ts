@@ -169,7 +169,7 @@ describe('a training through the API', () => {
       'input.constraints',
     ],
     ['an unknown weight', { weightColumn: 'nothing' }, 'input.weightColumn'],
-    ['a target that is the weight', { weightColumn: 'isHigh' }, 'input.weightColumn'],
+    ['a target that is the weight', { weightColumn: 'bought' }, 'input.weightColumn'],
     ['both a model and a name', { modelId: 'mdl_0' }, 'input.modelId'],
   ])('refuses %s with the field at fault', async (_name, more, field) => {
     await expect(start(more)).rejects.toThrow(`"field":"${field}"`);
