@@ -1,28 +1,20 @@
 /**
- * Evaluation with uncertainty: every figure with its percentile bootstrap interval (Efron, "Bootstrap methods", 1979). What does
- * not depend on the resample (rankings, losses, which cell of the confusion matrix a row is in) is computed once; a resample
- * is a vector of how often each row was drawn.
+ * Evaluation with uncertainty: every figure with its bootstrap interval (bootstrap.ts). What does not depend on the resample
+ * (rankings, losses, which cell of the confusion matrix a row is in) is computed once.
  */
+import { bootstrap, intervalOf } from './bootstrap.js';
 import { type ClassFigures, type Figure, type FigureName, type Metrics, type Ranking, type Values } from './metric.js';
 import { auc, classScores, confusionFigures, logLosses, meanOf, rank, regressionFigures } from './metric.js';
 import { pick } from './learned.js';
 import { type FittedModel } from './model.js';
 import { type Pace } from './pace.js';
 import { predictTable } from './predict.js';
-import { Rng } from './rng.js';
 import { SpecError } from './spec-error.js';
 import { type Table } from './table.js';
 import { type Target } from './target.js';
 
-/** Resamples: as many as WORK allows, within these. */
-const MOST_RESAMPLES = 1000;
-const LEAST_RESAMPLES = 200;
-const WORK = 1e8;
-
 /** Above this many rows x classes the AUC of more than two classes goes without an interval: it would take minutes. */
 const MOST_RANKED_CELLS = 2e6;
-
-type Statistic = (weights: Float64Array) => Values;
 
 /**
  * The figures of a model on table rows that have a target.
@@ -47,24 +39,31 @@ export async function evaluateModel(
   return evaluateClasses(fitted.classes, fitted.task === 'binary', scores, labels, Int32Array.from(actual), seed, pace);
 }
 
+/** The figures of some answers as a function of how much each row counts. */
+export interface Measure {
+  readonly names: readonly FigureName[];
+  /** On all rows, each once. */
+  readonly once: Values;
+  readonly statistic: (weights: Float64Array) => Values;
+  /** Steps of `statistic` per row. */
+  readonly cost: number;
+}
+
 /**
- * @param classes in score order
- * @param scores  rows x classes
+ * @param k       classes
+ * @param scores  rows x k
  * @param labels  predicted class by row
  * @param actual  actual class by row, -1 unknown in training
  */
-export async function evaluateClasses(
-  classes: readonly string[],
+export function measureClasses(
+  k: number,
   isBinary: boolean,
   scores: Float64Array,
   labels: Int32Array,
   actual: Int32Array,
-  seed: number,
-  pace: Pace,
-): Promise<Metrics> {
-  const k = classes.length;
+): Measure & { readonly rankings: readonly (Ranking | null)[]; readonly cellOf: Int32Array } {
   const losses = logLosses(scores, k, actual);
-  const rankings = classes.map((_, c) =>
+  const rankings = Array.from({ length: k }, (_, c) =>
     isBinary && c === 0 ? null : rank(scores.filter((_score, at) => at % k === c)),
   );
   const cellOf = Int32Array.from(actual, (c, i) => (c < 0 ? k : c) * k + labels[i]);
@@ -76,15 +75,40 @@ export async function evaluateClasses(
       : {}),
     LOG_LOSS: weightedMean(losses, weights),
   });
+  return {
+    names: ['ACCURACY', 'BALANCED_ACCURACY', 'PRECISION', 'RECALL', 'F1', 'AUC', 'LOG_LOSS'],
+    once: statistic(new Float64Array(actual.length).fill(1), true),
+    statistic,
+    cost: isBinary || !withAuc ? 4 : 2 + 2 * k,
+    rankings,
+    cellOf,
+  };
+}
+
+export function measureNumbers(actual: Float64Array, predicted: Float64Array): Measure {
+  const statistic = (weights: Float64Array): Values => regressionFigures(actual, predicted, weights);
+  const once = statistic(new Float64Array(actual.length).fill(1));
+  return { names: ['RMSE', 'MAE', 'R2'], once, statistic, cost: 3 };
+}
+
+/** As `measureClasses`, with intervals. */
+export async function evaluateClasses(
+  classes: readonly string[],
+  isBinary: boolean,
+  scores: Float64Array,
+  labels: Int32Array,
+  actual: Int32Array,
+  seed: number,
+  pace: Pace,
+): Promise<Metrics> {
+  const k = classes.length;
+  const measure = measureClasses(k, isBinary, scores, labels, actual);
   const once = new Float64Array(actual.length).fill(1);
-  const names: FigureName[] = ['ACCURACY', 'BALANCED_ACCURACY', 'PRECISION', 'RECALL', 'F1', 'AUC', 'LOG_LOSS'];
-  const cost = isBinary || !withAuc ? 4 : 2 + 2 * k;
-  const figures = await withIntervals(names, statistic(once, true), statistic, actual.length, cost, seed, pace);
-  const cells = confusion(cellOf, k, once);
+  const cells = confusion(measure.cellOf, k, once);
   return {
     rows: actual.length,
-    figures,
-    classes: perClass(classes, cells, rankings, actual, once),
+    figures: await withIntervals(measure, actual.length, seed, pace),
+    classes: perClass(classes, cells, measure.rankings, actual, once),
     confusion: rowsOf(cells, k),
   };
 }
@@ -95,44 +119,17 @@ export async function evaluateNumbers(
   seed: number,
   pace: Pace,
 ): Promise<Metrics> {
-  const statistic = (weights: Float64Array): Values => regressionFigures(actual, predicted, weights);
-  const once = statistic(new Float64Array(actual.length).fill(1));
-  const figures = await withIntervals(['RMSE', 'MAE', 'R2'], once, statistic, actual.length, 3, seed, pace);
+  const figures = await withIntervals(measureNumbers(actual, predicted), actual.length, seed, pace);
   return { rows: actual.length, figures, classes: null, confusion: null };
 }
 
-async function withIntervals(
-  names: readonly FigureName[],
-  values: Values,
-  statistic: Statistic,
-  rows: number,
-  cost: number,
-  seed: number,
-  pace: Pace,
-): Promise<Figure[]> {
-  const rng = new Rng(seed, 0xb007);
-  const resamples = Math.round(Math.min(MOST_RESAMPLES, Math.max(LEAST_RESAMPLES, WORK / (rows * cost))));
-  const drawn: Values[] = [];
-  const weights = new Float64Array(rows);
-  for (let i = 0; i < resamples; i++) {
-    weights.fill(0);
-    for (let j = 0; j < rows; j++) weights[rng.below(rows)]++;
-    drawn.push(statistic(weights));
-    if (pace.isDue(rows * cost)) await pace.rest();
-  }
-  return names.map((name) => {
-    const sorted = Float64Array.from(drawn.flatMap((sample) => sample[name] ?? [])).sort();
-    return { name, value: values[name] ?? null, low: quantile(sorted, 0.025), high: quantile(sorted, 0.975) };
-  });
-}
-
-/** Linear interpolation between order statistics (Hyndman and Fan's type 7); null of nothing. */
-function quantile(sorted: Float64Array, q: number): number | null {
-  if (sorted.length === 0) return null;
-  const at = q * (sorted.length - 1);
-  const below = Math.floor(at);
-  const above = Math.min(below + 1, sorted.length - 1);
-  return sorted[below] + (at - below) * (sorted[above] - sorted[below]);
+async function withIntervals(measure: Measure, rows: number, seed: number, pace: Pace): Promise<Figure[]> {
+  const drawn = await bootstrap(rows, measure.cost, seed, pace, measure.statistic);
+  return measure.names.map((name) => ({
+    name,
+    value: measure.once[name] ?? null,
+    ...intervalOf(drawn.map((sample) => sample[name])),
+  }));
 }
 
 /** Weights of the rows summed by (actual, predicted): k + 1 rows of k. */
