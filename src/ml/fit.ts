@@ -16,6 +16,7 @@ import {
   type AlgorithmName,
   type AnyParameters,
   checkConstraints,
+  type Constraints,
   type FitOptions,
   isCombination,
   type Member,
@@ -159,7 +160,7 @@ function roundsOfOne({ algorithm, parameters }: Member): number {
 
 async function learn(spec: FitSpec, lesson: Lesson): Promise<Learned> {
   const { algorithm, parameters } = spec;
-  if (!isCombination(algorithm)) return learnOne({ algorithm, parameters }, lesson);
+  if (!isCombination(algorithm)) return learnOne({ algorithm, parameters }, lesson, spec.constraints ?? null);
   const members = parseMembers(algorithm, spec.members ?? null)!;
   const team: Team = { rounds: members.map(roundsOfOne), learn: (m, part) => learnOne(members[m], part) };
   switch (algorithm) {
@@ -172,7 +173,11 @@ async function learn(spec: FitSpec, lesson: Lesson): Promise<Learned> {
   }
 }
 
-async function learnOne({ algorithm, parameters }: Member, given: Lesson): Promise<Learned> {
+async function learnOne(
+  { algorithm, parameters }: Member,
+  given: Lesson,
+  constraints: Constraints | null = null,
+): Promise<Learned> {
   const isBalanced = parameters['classWeight'] === 'BALANCED' && given.target.classes !== null;
   const weights = isBalanced ? balanceClasses(given.weights, given.target, given.trainRows) : given.weights;
   const lesson = { ...given, weights };
@@ -184,7 +189,9 @@ async function learnOne({ algorithm, parameters }: Member, given: Lesson): Promi
     case 'EXTRA_TREES':
       return fitExtraTrees(lesson, parseParameters(algorithm, parameters));
     case 'GRADIENT_BOOSTING':
-      return fitBoosting(lesson, parseParameters(algorithm, parameters));
+    case 'XGBOOST':
+    case 'LIGHTGBM':
+      return fitBoosting(lesson, parseParameters(algorithm, parameters), constraints);
     case 'LINEAR':
       return fitLinear(lesson, parseParameters(algorithm, parameters));
   }

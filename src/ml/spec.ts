@@ -7,7 +7,7 @@ import { type Constraints } from './core/constraint.js';
 import { type AlgorithmSpec, type ParameterSpec, parseParameter, type ValuesOf } from './core/parameter.js';
 import { SpecError } from './core/spec-error.js';
 import { LINEAR } from './linear/linear-spec.js';
-import { GRADIENT_BOOSTING } from './trees/boosting-spec.js';
+import { GRADIENT_BOOSTING, LIGHTGBM, XGBOOST } from './trees/boosting-spec.js';
 import { DECISION_TREE, EXTRA_TREES, RANDOM_FOREST } from './trees/forest-spec.js';
 
 export { checkConstraints, type Constraints, type Direction, DIRECTIONS } from './core/constraint.js';
@@ -22,6 +22,8 @@ export const ALGORITHM_SPECS = {
   RANDOM_FOREST,
   EXTRA_TREES,
   GRADIENT_BOOSTING,
+  XGBOOST,
+  LIGHTGBM,
   LINEAR,
 } as const satisfies Record<string, AlgorithmSpec>;
 

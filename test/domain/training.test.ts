@@ -125,6 +125,8 @@ describe('a training through the API', () => {
       'decisionTree',
       'randomForest',
       'gradientBoosting',
+      'xgboost',
+      'lightgbm',
       'linear',
       'voting',
       'bagging',

@@ -13,7 +13,7 @@ import { Rng } from '../../src/ml/core/rng.js';
 import { derivativesOf, levels } from '../../src/ml/trees/derive.js';
 import { CHUNK, KernelMemory, NOTE_BYTES } from '../../src/ml/trees/kernel-memory.js';
 import { LeafRenewal } from '../../src/ml/trees/renew.js';
-import { type GrownTree } from '../../src/ml/trees/grow-leafwise.js';
+import { type GrownTree } from '../../src/ml/trees/gradient-grower.js';
 import { freshSeed } from './tables.js';
 import { renewTwin } from './twins.js';
 

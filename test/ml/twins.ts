@@ -34,19 +34,57 @@ export function histogramTwin(bins: Uint8Array, entries: readonly Entry[]): { g:
 
 export interface Found {
   readonly score: number;
-  readonly bin: number;
   readonly missingLeft: number;
   readonly g: number;
   readonly h: number;
+  /** The last bin that goes left. */
+  readonly bin?: number;
+  /** The categories that go left, ascending. */
+  readonly set?: number[];
+}
+
+/** What to look for, in whole-number units. `free`: no α, bounds or direction, so that scores need no weights. */
+export interface Goal {
+  readonly lambda: number;
+  readonly alpha: number;
+  readonly low: number;
+  readonly high: number;
+  readonly free: boolean;
+  readonly direction: number;
+  readonly minH: number;
+  readonly least: number;
+  readonly setLambda: number;
+  readonly smooth: number;
+  readonly heavy: number;
+}
+
+interface Sums {
+  readonly g: number[];
+  readonly h: number[];
+}
+
+const sumOf = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
+
+/** -(2 T w + (H + λ) w²) of both sides, or -∞ against the direction. */
+function boundedScore(
+  left: { g: number; h: number },
+  total: { g: number; h: number },
+  lambda: number,
+  { alpha, low, high, direction }: Goal,
+): number {
+  const sides = [left, { g: total.g - left.g, h: total.h - left.h }].map(({ g, h }) => {
+    const t = Math.sign(g) * Math.max(Math.abs(g) - alpha, 0);
+    const w = Math.min(high, Math.max(low, -t / (h + lambda)));
+    return { w, term: w * (t + t + (h + lambda) * w) };
+  });
+  if (direction * (sides[1]!.w - sides[0]!.w) < 0) return -Infinity;
+  return -(sides[0]!.term + sides[1]!.term);
 }
 
 /** The best split of a number feature: missing values right first, then left; of equal ones the first. */
-export function findTwin(
-  cells: { g: number[]; h: number[] },
-  binCount: number,
-  { lambda, minH, least }: { lambda: number; minH: number; least: number },
-): Found | null {
-  const total = { g: cells.g.reduce((a, b) => a + b), h: cells.h.reduce((a, b) => a + b) };
+export function findTwin(cells: Sums, binCount: number, goal: Goal): Found | null {
+  const { lambda, minH, least } = goal;
+  const total = { g: sumOf(cells.g), h: sumOf(cells.h) };
   let best: Found | null = null;
   for (const missingLeft of cells.h[binCount]! > 0 ? [0, 1] : [0]) {
     let g = missingLeft * cells.g[binCount]!;
@@ -56,8 +94,45 @@ export function findTwin(
       g += cells.g[bin]!;
       h += cells.h[bin]!;
       if (h < minH || total.h - h < minH) continue;
-      const score = (g * g) / (h + lambda) + (total.g - g) ** 2 / (total.h - h + lambda);
-      if (score > (best?.score ?? least)) best = { score, bin, missingLeft, g, h };
+      const record = best?.score ?? least;
+      if (goal.free && goal.direction === 0) {
+        // As fractions, which need no division to be compared.
+        const [a, b] = [h + lambda, total.h + lambda - h];
+        const product = g * g * b + (total.g - g) * (total.g - g) * a;
+        if (product > record * (a * b)) best = { score: product / (a * b), bin, missingLeft, g, h };
+      } else {
+        const score = boundedScore({ g, h }, total, lambda, goal);
+        if (score > record) best = { score, bin, missingLeft, g, h };
+      }
+    }
+  }
+  return best;
+}
+
+/** The best division of categories; `src/ml/trees/find-split.ts` says how. */
+export function findSetTwin(cells: Sums, binCount: number, goal: Goal): Found | null {
+  const total = { g: sumOf(cells.g), h: sumOf(cells.h) };
+  if (total.h < 2 * goal.minH) return null;
+  let order = Array.from({ length: binCount }, (_, bin) => bin).filter((bin) => cells.h[bin]! > 0);
+  const isFew = order.length <= 4;
+  const key = (bin: number): number => cells.g[bin]! / (cells.h[bin]! + (isFew ? 0 : goal.smooth));
+  if (!isFew) order = order.filter((bin) => cells.h[bin]! >= goal.heavy);
+  order.sort((a, b) => key(a) - key(b) || a - b);
+  const longest = isFew ? order.length : Math.min(32, (order.length + 1) >> 1);
+  const lambda = isFew ? goal.lambda : goal.setLambda;
+  let best: Found | null = null;
+  for (const run of isFew ? [order] : [order, [...order].reverse()]) {
+    for (let count = 1; count <= longest; count++) {
+      const left = run.slice(0, count);
+      for (const missingLeft of cells.h[binCount]! > 0 ? [0, 1] : [0]) {
+        const side = missingLeft === 1 ? [...left, binCount] : left;
+        const g = sumOf(side.map((bin) => cells.g[bin]!));
+        const h = sumOf(side.map((bin) => cells.h[bin]!));
+        if (h < goal.minH || total.h - h < goal.minH) continue;
+        const score = boundedScore({ g, h }, total, lambda, { ...goal, direction: 0 });
+        if (score > (best?.score ?? goal.least))
+          best = { score, set: [...left].sort((a, b) => a - b), missingLeft, g, h };
+      }
     }
   }
   return best;

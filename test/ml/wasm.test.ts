@@ -8,13 +8,13 @@ import { compileKernels } from '../../src/ml/kernels/compile.mjs';
 import { findBin, findCuts } from '../../src/ml/trees/bins.js';
 import { TreeBuilder } from '../../src/ml/trees/builder.js';
 import { levels } from '../../src/ml/trees/derive.js';
-import { LeafwiseGrower } from '../../src/ml/trees/grow-leafwise.js';
-import { CHUNK, CUTS_AT, KernelMemory, NOTE_BYTES, TABLE_AT } from '../../src/ml/trees/kernel-memory.js';
+import { GradientGrower } from '../../src/ml/trees/gradient-grower.js';
+import { CHUNK, CUTS_AT, FOUND_BYTES, KernelMemory, NOTE_BYTES, TABLE_AT } from '../../src/ml/trees/kernel-memory.js';
 import { binTable } from '../../src/ml/trees/kernel-table.js';
 import { KernelScorer } from '../../src/ml/trees/kernel-scorer.js';
 import { addTree, findLeaf } from '../../src/ml/trees/score.js';
 import { freshSeed } from './tables.js';
-import { type Entry, findTwin, histogramTwin, quantiseTwin } from './twins.js';
+import { type Entry, findSetTwin, findTwin, type Goal, histogramTwin, quantiseTwin } from './twins.js';
 
 const seed = freshSeed();
 const rng = new Rng(seed);
@@ -142,21 +142,29 @@ describe.each([1, 2])('on %i threads', (threads) => {
       columns.forEach((column, f) => memory.bytes(columnsAt + f * stride, rows).set(column));
       const blocks = memory.allocate(2 * 16 * stride);
       memory.call.interleave(rows, columnsAt, stride, width, features, blocks, 16 * stride);
-      const binCounts = columns.map((column) => (rng.float() < 0.2 ? 0 : column.reduce((a, b) => Math.max(a, b), 0)));
-      const binCountsAt = memory.allocate(4 * features);
-      memory.int32(binCountsAt, features).set(binCounts);
+      const most = columns.map((column) => column.reduce((a, b) => Math.max(a, b), 0));
+      // Not to be searched, numbers, or categories.
+      const binCounts = [0, 1].map(() => most.map((bins) => [0, bins, bins, -bins][rng.below(4)]!));
+      const directions = columns.map(() => [0, 0, 1, -1][rng.below(4)]!);
+      const [binCountsAt, directionsAt] = [memory.allocate(8 * features), memory.allocate(features)];
+      memory.int32(binCountsAt, 2 * features).set(binCounts.flat());
+      memory.bytes(directionsAt, features).set(directions.map((direction) => direction & 255));
       const all = randomEntries(upTo(rows));
       const small = all.filter(({ row }) => row < 20 || row % 3 === 0);
       const rest = all.filter((entry) => !small.includes(entry));
-      const [parent, child, found] = [2048 * features, 2048 * features, 48 * features].map((size) =>
+      const [parent, child, found] = [2048 * features, 2048 * features, 2 * FOUND_BYTES * features].map((size) =>
         memory.allocate(size),
       );
-      const lambda = 3.5;
-      const goal = (which: 0 | 1, entries: readonly Entry[], minH: number, least: number): void => {
+      const penalties = { lambda: 3.5, alpha: 0, setLambda: 40.25, smooth: 17.5 };
+      const free = { free: true, low: -Infinity, high: Infinity, heavy: 2000 };
+      const goal = (which: 0 | 1, entries: readonly Entry[], wanted: Omit<Goal, 'direction'>): void => {
         const [g, h] = (['g', 'h'] as const).map((key) => entries.reduce((sum, entry) => sum + entry[key], 0));
-        memory.call.setGoal(which, g!, h!, minH, least);
+        const { lambda, alpha, setLambda, smooth, minH, least, heavy, low, high } = wanted;
+        memory.call.setPenalties(lambda, alpha, setLambda, smooth);
+        memory.call.setGoal(which, g!, h!, minH, least, heavy);
+        memory.call.setBounds(which, wanted.free ? 1 : 0, low, high);
       };
-      const check = (which: 0 | 1, at: number, entries: readonly Entry[], [minH, least]: [number, number]): void => {
+      const check = (which: 0 | 1, at: number, entries: readonly Entry[], limits: Omit<Goal, 'direction'>): void => {
         columns.forEach((column, f) => {
           const cells = histogramTwin(column, entries);
           const words = memory.int32(at + 2048 * f, 512);
@@ -168,12 +176,19 @@ describe.each([1, 2])('on %i threads', (threads) => {
             [...words].filter((_, i) => i % 2 === 0),
             note,
           ).toEqual(cells.h);
-          const wanted = findTwin(cells, binCounts[f]!, { lambda, minH, least });
-          const place = found! + 24 * (which * features + f);
+          const bins = binCounts[which]![f]!;
+          if (bins === 0) return;
+          const wanted =
+            bins < 0
+              ? findSetTwin(cells, -bins, { ...limits, direction: 0 })
+              : findTwin(cells, bins, { ...limits, direction: directions[f]! });
+          const place = found! + FOUND_BYTES * (which * features + f);
           const [score] = memory.float64(place, 1);
           const [bin, missingLeft, h, g] = memory.int32(place + 8, 4);
-          if (wanted === null) expect(score, note).toBe(-1);
-          else expect({ score, bin, missingLeft, g, h }, note).toEqual(wanted);
+          const bits = memory.bytes(place + 24, 32);
+          const set = upTo(256).filter((one) => (bits[one >> 3]! >> (one & 7)) & 1);
+          if (wanted === null) expect(score, note).toBe(-Infinity);
+          else expect({ score, missingLeft, g, h, ...(bins < 0 ? { set } : { bin }) }, note).toEqual(wanted);
         });
       };
       const use = (entries: readonly Entry[]): void =>
@@ -184,19 +199,27 @@ describe.each([1, 2])('on %i threads', (threads) => {
           width,
           features,
           binCountsAt,
-          lambda,
+          directionsAt,
           found!,
         );
       use(all);
-      goal(0, all, 1, 0);
-      memory.call.node(0, all.length, parent!, 0);
-      check(0, parent!, all, [1, 0]);
+      const limits = [
+        { ...penalties, ...free, minH: 1, least: 0 },
+        { ...penalties, ...free, minH: 20_000, least: 1000 },
+        { ...penalties, free: false, low: -0.04, high: 0.02, heavy: 5000, minH: 5000, least: -1e9 },
+        { ...penalties, alpha: 700, free: false, low: -0.1, high: Infinity, heavy: 0, minH: 1, least: 0 },
+      ] as const;
+      for (const limit of limits) {
+        goal(0, all, limit);
+        memory.call.node(0, all.length, parent!, 0);
+        check(0, parent!, all, limit);
+      }
       use(small);
-      goal(0, small, 20_000, 1000);
-      goal(1, rest, 5000, 0);
+      goal(0, small, limits[1]);
+      goal(1, rest, limits[0]);
       memory.call.node(0, small.length, child!, parent!);
-      check(0, child!, small, [20_000, 1000]);
-      check(1, parent!, rest, [5000, 0]);
+      check(0, child!, small, limits[1]);
+      check(1, parent!, rest, limits[0]);
     },
   );
 
@@ -277,21 +300,23 @@ describe('growth', () => {
       const training = { table, features, trainRows: Uint32Array.from(upTo(rows)), pace };
       const binned = await binTable(memory, training, 255, rng);
       const rules = {
+        growth: rng.below(2) === 0 ? 'LEAF_WISE' : 'DEPTH_WISE',
         numLeaves: 12,
         maxDepth: 4,
         minRows: 10,
         minHessian: 0,
         minSplitGain: 0,
+        l1: 0,
         l2: 1,
+        maxDeltaStep: 0,
         learningRate: 0.1,
-      };
-      const grower = new LeafwiseGrower(
-        memory,
-        binned,
-        { ...rules, catSmooth: 10, catL2: 10 },
-        new Float64Array(2),
-        pace,
-      );
+        catSmooth: 10,
+        catL2: 10,
+        columnShares: { byLevel: 1, byNode: 1 },
+        directions: null,
+        groups: null,
+      } as const;
+      const grower = new GradientGrower(memory, binned, rules, new Float64Array(2), pace);
       const pairs = memory.float32(grower.pairs, 2 * rows);
       // Hessians of very different size: row counts can hardly be told from their sums.
       for (let i = 0; i < rows; i++) pairs.set([(values[0]![i]! > 3 ? 1 : -1) + rng.float(), rng.float() ** 6], 2 * i);

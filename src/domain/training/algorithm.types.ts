@@ -105,6 +105,10 @@ const VALUES: Readonly<Record<string, string>> = {
   ENTROPY: 'Classes: the entropy of their shares.',
   'criterion.SQUARED': 'Numbers: the squared distance from the mean.',
   'criterion.ABSOLUTE': 'Numbers: the distance from the median.',
+  LEAF_WISE: 'The one that gains most, as in LightGBM.',
+  DEPTH_WISE: 'The oldest, so that the tree grows level by level, as in XGBoost.',
+  UNIFORM: 'At random, as many as subsample tells.',
+  GOSS: 'Those of the greatest gradients, and a random part of the others, which count for all of these. Begins after 1 / learningRate rounds.',
 };
 
 function typeOf(spec: ParameterSpec) {

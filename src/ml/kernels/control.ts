@@ -3,7 +3,8 @@
  * memory is given out by the caller, as addresses. Nothing here is static data: two instances share one memory.
  *
  *     0    meeting point of the threads (parallel.ts)
- *   512    arguments of the running call, 8 bytes each; from 768 what stays the same from node to node
+ *   512    arguments of the running call, 8 bytes each
+ *   768    the search for splits: what stays the same from node to node, and two goals (below)
  *  1024    "goes left" table of the split being made, 256 bytes
  *  2048    cuts of the column being binned: 256 float32
  *  4096    per thread (STRIDE bytes): 4 KB of gathered bins, then low and high of each bin, 256 float32 each
@@ -24,8 +25,29 @@ export const PART: i32 = 8192;
 export const NOTE: usize = 64;
 /** Bytes of a feature's histogram: 256 cells of 8. */
 export const CELLS: usize = 2048;
-/** Bytes of the best split found of one feature: gain f64, bin i32, missing goes left i32, left hessian u32, left gradient i32. */
-export const FOUND: usize = 24;
+/**
+ * Bytes of the best split found of one feature: score f64, last bin that goes left i32, missing goes left i32, left hessian
+ * u32, left gradient i32; of categories, at 24, a bit for each bin that goes left.
+ */
+export const FOUND: usize = 64;
+
+/**
+ * The search for splits, in whole-number units:
+ *
+ *    0 entries   8 blocks   16 bytes of a block   24 features of a block i32   32 features i32   40 bins of each feature
+ *   48 found    56 directions, i8 per feature, or 0      64 λ f64   72 α   80 λ of categories   88 smoothing of categories
+ */
+export const SEARCH: usize = 768;
+/**
+ * What to look for at one node:
+ *
+ *    0 sum of hessians u32, of gradients i32     8 least hessian of a side u32    12 weights are free i32 (no α, no bounds)
+ *   16 score to exceed f64   24 least weight   32 greatest weight   40 least hessian of a category
+ */
+export const GOAL: usize = 48;
+export function goalOf(which: i32): usize {
+  return SEARCH + 96 + <usize>which * GOAL;
+}
 
 export function argument(k: i32): usize {
   return 512 + ((<usize>k) << 3);

@@ -5,15 +5,16 @@ import {
   CUTS,
   FOUND,
   FREE,
+  goalOf,
   highOf,
   lowOf,
   MOST_THREADS,
   NOTE,
   PART,
+  SEARCH,
   setAddress,
   setFloat,
   setInt,
-  argument,
   TABLE,
 } from './control';
 import { run } from './parallel';
@@ -229,7 +230,7 @@ export function quantiseDrawn(
   makeEntries(QUANTISE_DRAWN, rows, pairs, entries, notes, scaleG, scaleH, seed);
 }
 
-/** What stays the same from node to node. */
+/** What stays the same from node to node. `binCounts`: see `node` in tasks.ts. */
 export function setTable(
   entries: usize,
   blocks: usize,
@@ -237,39 +238,52 @@ export function setTable(
   width: i32,
   features: i32,
   binCounts: usize,
-  lambda: f64,
+  directions: usize,
   found: usize,
 ): void {
-  store<usize>(SHELF, entries);
-  store<usize>(SHELF, blocks, 8);
-  store<usize>(SHELF, blockSize, 16);
-  store<i32>(SHELF, width, 24);
-  store<i32>(SHELF, features, 32);
-  store<usize>(SHELF, binCounts, 40);
-  store<f64>(SHELF, lambda, 48);
-  store<usize>(SHELF, found, 56);
+  store<usize>(SEARCH, entries);
+  store<usize>(SEARCH, blocks, 8);
+  store<usize>(SEARCH, blockSize, 16);
+  store<i32>(SEARCH, width, 24);
+  store<i32>(SEARCH, features, 32);
+  store<usize>(SEARCH, binCounts, 40);
+  store<usize>(SEARCH, found, 48);
+  store<usize>(SEARCH, directions, 56);
 }
-/** Beside the arguments, which other calls write over. */
-const SHELF: usize = 768;
 
-/** What to look for at the child that is counted (which = 0) or at the other (1). */
-export function setGoal(which: i32, g: i32, h: i32, minH: i32, least: f64): void {
-  const at = SHELF + 64 + <usize>which * 24;
-  store<i32>(at, h);
-  store<i32>(at, g, 4);
-  store<i32>(at, minH, 8);
-  store<f64>(at, least, 16);
+/** The penalties on weights, and the smoothing of categories. */
+export function setPenalties(lambda: f64, alpha: f64, setLambda: f64, smooth: f64): void {
+  store<f64>(SEARCH, lambda, 64);
+  store<f64>(SEARCH, alpha, 72);
+  store<f64>(SEARCH, setLambda, 80);
+  store<f64>(SEARCH, smooth, 88);
+}
+
+/** What to look for at the child that is counted (which = 0) or at the other (1): see GOAL. */
+export function setGoal(which: i32, g: i32, h: i32, minH: i32, least: f64, heavy: f64): void {
+  const goal = goalOf(which);
+  store<i32>(goal, h);
+  store<i32>(goal, g, 4);
+  store<i32>(goal, minH, 8);
+  store<f64>(goal, least, 16);
+  store<f64>(goal, heavy, 40);
+}
+
+/** @param free  there are neither bounds nor α: the score needs no weights */
+export function setBounds(which: i32, free: i32, low: f64, high: f64): void {
+  const goal = goalOf(which);
+  store<i32>(goal, free, 12);
+  store<f64>(goal, low, 24);
+  store<f64>(goal, high, 32);
 }
 
 export function node(begin: i32, end: i32, child: usize, parent: usize): void {
   setInt(0, begin);
   setInt(1, end);
-  memory.copy(argument(2), SHELF, 48);
-  setAddress(8, child);
-  setAddress(9, parent);
-  memory.copy(argument(10), SHELF + 48, 64);
-  const width = load<i32>(SHELF, 24);
-  run(NODE, (load<i32>(SHELF, 32) + width - 1) / width);
+  setAddress(2, child);
+  setAddress(3, parent);
+  const width = load<i32>(SEARCH, 24);
+  run(NODE, (load<i32>(SEARCH, 32) + width - 1) / width);
 }
 
 /** Returns how many entries go left; nothing is settled yet. */
@@ -301,6 +315,8 @@ export function leaves(
   raw: usize,
   rate: f64,
   lambda: f64,
+  alpha: f64,
+  bounds: usize,
   values: usize,
 ): void {
   setAddress(0, ranges);
@@ -310,6 +326,8 @@ export function leaves(
   setFloat(4, rate);
   setFloat(5, lambda);
   setAddress(6, values);
+  setFloat(7, alpha);
+  setAddress(8, bounds);
   run(LEAF, count);
 }
 

@@ -1,7 +1,8 @@
 /**
  * The value of one leaf from the exact derivatives of its rows, and the scores of these rows with it:
  *
- *   value = -rate · Σg / (Σh + λ), rounded to float32        raw[row] += value
+ *   T = sign(Σg) max(|Σg| - α, 0)        w = -T / (Σh + λ), within {low f64, high f64} at `bounds`
+ *   value = rate · w, rounded to float32        raw[row] += value
  */
 export function settleLeaf(
   begin: i32,
@@ -11,6 +12,8 @@ export function settleLeaf(
   raw: usize,
   rate: f64,
   lambda: f64,
+  alpha: f64,
+  bounds: usize,
 ): f32 {
   const from = entries + ((<usize>begin) << 3);
   const to = entries + ((<usize>end) << 3);
@@ -23,7 +26,11 @@ export function settleLeaf(
   }
   if (at < to) sum = f64x2.add(sum, pairOf(pairs, at));
   sum = f64x2.add(sum, sumToo);
-  const value = <f32>((-rate * f64x2.extract_lane(sum, 0)) / (f64x2.extract_lane(sum, 1) + lambda));
+  const g = f64x2.extract_lane(sum, 0);
+  const h = f64x2.extract_lane(sum, 1) + lambda;
+  const size = max(abs(g) - alpha, 0);
+  const free = h > 0 ? copysign(size, -g) / h : 0;
+  const value = <f32>(rate * min(max(free, load<f64>(bounds)), load<f64>(bounds, 8)));
   for (at = from; at < to; at += 8) {
     const score = raw + ((<usize>load<u32>(at)) << 3);
     store<f64>(score, load<f64>(score) + <f64>value);

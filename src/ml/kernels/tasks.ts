@@ -3,10 +3,11 @@
  * tasks; a task reads the arguments, and writes only what no other task touches.
  */
 import { binChunk, interleaveChunk, sortFloats } from './bin';
-import { address, CELLS, CUTS, float, FOUND, gathered, highOf, int, lowOf, TABLE, argument } from './control';
+import { address, CELLS, CUTS, float, FOUND, gathered, goalOf, highOf, int, lowOf, SEARCH, TABLE } from './control';
 import { growTree } from './deep';
 import { Forest, Growing } from './deep-state';
 import { findSplit } from './find';
+import { findSet } from './find-set';
 import { huberChunk, logisticChunk, pinballChunk, rateChunk } from './gradient';
 import { addBlock, subtractCells } from './histogram';
 import { settleLeaf } from './leaf';
@@ -99,39 +100,46 @@ function interleave(task: i32): void {
 /**
  * One block of features at a node: counts the entries of one child, makes the parent's histogram into the other child's, and
  * finds the best split of either. Without a parent there is one child only; without entries the histogram is as it was.
- * Arguments: begin, end, entries, blocks, bytes per block, features per block, features, bins of each feature (0: not to be
- * searched), child's cells, parent's cells or 0, λ, found, then for child and other: total, least hessian, least score.
+ * Arguments: begin, end, child's cells, parent's cells or 0; all else is in SEARCH. There the bins of each feature, for child
+ * and other: 0 where it is not to be searched, below 0 where they are categories.
  */
 function node(task: i32, thread: i32): void {
   const begin = int(0);
   const end = int(1);
-  const first = task * int(5);
-  const width = min(int(5), int(6) - first);
-  const child = address(8) + <usize>first * CELLS;
-  const parent = address(9);
+  const whole = load<i32>(SEARCH, 24);
+  const features = load<i32>(SEARCH, 32);
+  const first = task * whole;
+  const width = min(whole, features - first);
+  const child = address(2);
+  const parent = address(3);
   if (begin < end) {
-    memory.fill(child, 0, <usize>width * CELLS);
-    addBlock(child, width, address(3) + <usize>task * address(4), address(2), begin, end, gathered(thread));
+    const cells = child + <usize>first * CELLS;
+    memory.fill(cells, 0, <usize>width * CELLS);
+    const block = load<usize>(SEARCH, 8) + <usize>task * load<usize>(SEARCH, 16);
+    addBlock(cells, width, block, load<usize>(SEARCH), begin, end, gathered(thread));
   }
-  const found = address(11);
   for (let f = first; f < first + width; f++) {
-    const cells = address(8) + <usize>f * CELLS;
-    const binCount = load<i32>(address(7) + ((<usize>f) << 2));
-    const at = found + <usize>f * FOUND;
-    search(cells, binCount, 12, at);
+    const cells = child + <usize>f * CELLS;
+    search(cells, f, 0, thread);
     if (parent != 0) {
       const other = parent + <usize>f * CELLS;
       subtractCells(other, cells);
-      search(other, binCount, 15, at + <usize>int(6) * FOUND);
+      search(other, f, 1, thread);
     }
   }
 }
 
-function search(cells: usize, binCount: i32, k: i32, found: usize): void {
-  findSplit(cells, binCount, load<i64>(argument(k)), float(10), int(k + 1), float(k + 2), found);
+function search(cells: usize, f: i32, which: i32, thread: i32): void {
+  const slot = <usize>(which * load<i32>(SEARCH, 32) + f);
+  const binCount = load<i32>(load<usize>(SEARCH, 40) + (slot << 2));
+  const found = load<usize>(SEARCH, 48) + slot * FOUND;
+  const directions = load<usize>(SEARCH, 56);
+  if (binCount < 0) findSet(cells, -binCount, goalOf(which), found, gathered(thread));
+  else if (binCount > 0)
+    findSplit(cells, binCount, directions == 0 ? 0 : load<i8>(directions + <usize>f), goalOf(which), found);
 }
 
-/** Arguments: begin and end of each leaf, entries, pairs, raw, rate, λ, values. */
+/** Arguments: begin and end of each leaf, entries, pairs, raw, rate, λ, values, α, bounds of each leaf. */
 function leaf(task: i32): void {
   const range = address(0) + ((<usize>task) << 3);
   const value = settleLeaf(
@@ -142,6 +150,8 @@ function leaf(task: i32): void {
     address(3),
     float(4),
     float(5),
+    float(7),
+    address(8) + ((<usize>task) << 4),
   );
   store<f32>(address(6) + ((<usize>task) << 2), value);
 }

@@ -11,17 +11,22 @@ import { type Watch } from '../core/stopping-metric.js';
 import { type Parameters } from '../spec.js';
 import { type BinnedFeature } from './bins.js';
 import { derivativesOf } from './derive.js';
-import { type GrownTree, LeafwiseGrower } from './grow-leafwise.js';
+import { GradientGrower, type GrownTree, type GrowthRules } from './gradient-grower.js';
 import { type KernelMemory } from './kernel-memory.js';
 import { type KernelTable } from './kernel-table.js';
 import { KernelScorer } from './kernel-scorer.js';
 import { LeafRenewal } from './renew.js';
+import { drawColumns } from './sample-columns.js';
+import { RowSampler } from './sample-rows.js';
 import { type FeatureMatrix } from './score.js';
 
 /** Binned training rows in the memory of the kernels, raw validation rows, and their targets (value, or class number; -1: a class unknown in training). */
 export interface BoostData {
   readonly memory: KernelMemory;
   readonly binned: KernelTable;
+  /** What is known of features beforehand (constrain.ts). */
+  readonly directions: GrowthRules['directions'];
+  readonly groups: GrowthRules['groups'];
   readonly y: Float64Array;
   /** What each training row counts; null: 1. */
   readonly weights: RowWeights;
@@ -55,12 +60,12 @@ export async function boost(
   const { rowCount, features } = binned;
   const rng = new Rng(seed);
   const gains = new Float64Array(features.length);
-  const grower = new LeafwiseGrower(memory, binned, leafwiseRules(parameters), gains, pace);
+  const grower = new GradientGrower(memory, binned, growthRules(parameters, data), gains, pace);
   const base = loss.initial(data.y, data.weights);
   const derivatives = derivativesOf(loss, memory, data, base, grower.pairs, grower.notes);
-  const size = { rowCount, numLeaves: parameters.numLeaves };
+  const size = { rowCount, numLeaves: grower.mostLeaves };
   const renewal = loss.renewal && new LeafRenewal(memory, loss.renewal, grower, derivatives, size);
-  const scorer = new KernelScorer(memory, data.validation, parameters.numLeaves);
+  const scorer = new KernelScorer(memory, data.validation, grower.mostLeaves);
   const validationAt = Array.from(base, () => memory.allocate(8 * validationY.length));
   const validationRaw = validationAt.map((at, k) => memory.float64(at, validationY.length).fill(base[k]));
   const trees: Tree[] = [];
@@ -68,12 +73,14 @@ export async function boost(
   let bestRound = 0;
   let best = -Infinity;
   let round = 0;
+  const sampler = new RowSampler(parameters, rng, memory.float32(grower.pairs, 2 * rowCount));
+  const allColumns = Uint32Array.from(features.keys());
   derivatives.refresh();
   while (round < parameters.nEstimators) {
-    const sample = drawRows(rowCount, parameters.subsample, rng);
-    const columns = drawColumns(features.length, parameters.colsample, rng);
+    const sample = sampler.draw(round, loss.outputs, (k) => derivatives.write(k, rowCount));
+    const columns = drawColumns(allColumns, parameters.colsample, rng);
     for (let k = 0; k < loss.outputs; k++) {
-      const scale = derivatives.write(k, sample.drawn?.length ?? rowCount);
+      const scale = sampler.raise(sample, derivatives.write(k, sample.drawn?.length ?? rowCount));
       const roundingSeed = rng.uint32();
       const raw = derivatives.raw[k];
       const scores = renewal?.scratch ?? raw;
@@ -122,33 +129,22 @@ function addRest(
   }
 }
 
-function leafwiseRules(p: Parameters<'GRADIENT_BOOSTING'>) {
+function growthRules(p: Parameters<'GRADIENT_BOOSTING'>, { directions, groups }: BoostData): GrowthRules {
   return {
+    growth: p.growth,
     numLeaves: p.numLeaves,
     maxDepth: p.maxDepth,
     minRows: p.minSamplesLeaf,
     minHessian: p.minChildWeight,
     minSplitGain: p.minSplitGain,
+    l1: p.regAlpha,
     l2: p.regLambda,
+    maxDeltaStep: p.maxDeltaStep,
     learningRate: p.learningRate,
     catSmooth: p.catSmooth,
     catL2: p.catL2,
+    columnShares: { byLevel: p.colsampleByLevel, byNode: p.colsampleByNode },
+    directions,
+    groups,
   };
-}
-
-/** Rows drawn without replacement, in ascending order as the histograms like them (null: all), and the others. */
-function drawRows(rowCount: number, share: number, rng: Rng): { drawn: Uint32Array | null; rest: Uint32Array } {
-  if (share >= 1) return { drawn: null, rest: new Uint32Array(0) };
-  const rows = Uint32Array.from({ length: rowCount }, (_, row) => row);
-  const count = Math.max(1, Math.round(rowCount * share));
-  rng.shuffle(rows, count);
-  return { drawn: rows.slice(0, count).sort(), rest: rows.slice(count) };
-}
-
-function drawColumns(columnCount: number, share: number, rng: Rng): Uint32Array {
-  const columns = Uint32Array.from({ length: columnCount }, (_, f) => f);
-  if (share >= 1) return columns;
-  const count = Math.max(1, Math.round(columnCount * share));
-  rng.shuffle(columns, count);
-  return columns.slice(0, count).sort();
 }

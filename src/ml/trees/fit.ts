@@ -1,4 +1,5 @@
 /** Learning a boosted model: features, bins, growth, and the fitted model as plain data. */
+import { type Constraints } from '../core/constraint.js';
 import { featureColumns, type FittedFeatures, fitTreeFeatures } from '../features/tabular.js';
 import { type TreeFeatureParameters } from '../features/feature-spec.js';
 import { type Learned, type Lesson, pick } from '../core/learned.js';
@@ -8,15 +9,28 @@ import { SpecError } from '../core/spec-error.js';
 import { stoppingMetric } from '../core/stopping-metric.js';
 import { type Parameters } from '../spec.js';
 import { boost, type Ensemble } from './boost.js';
+import { checkBoosting } from './boosting-spec.js';
+import { directionsOf, groupsOf } from './constrain.js';
 import { KernelMemory, threadsFor } from './kernel-memory.js';
 import { binTable } from './kernel-table.js';
 import { lossOf } from './objective.js';
 
-export async function fitBoosting(lesson: Lesson, parameters: Parameters<'GRADIENT_BOOSTING'>): Promise<Learned> {
+export async function fitBoosting(
+  lesson: Lesson,
+  parameters: Parameters<'GRADIENT_BOOSTING'>,
+  constraints: Constraints | null = null,
+): Promise<Learned> {
   const { target, trainRows, validationRows, seed, pace } = lesson;
+  checkBoosting(parameters);
   const fitted = fitFeatures(lesson, parameters);
   const loss = lossOf(target, parameters, trainRows, validationRows);
   const watch = stoppingMetric(parameters.stoppingMetric, loss, target.task, parameters.quantileAlpha);
+  if (loss.renewal !== null && constraints?.monotone?.length)
+    throw new SpecError(
+      'BAD_PARAMETER',
+      'constraints.monotone',
+      `The objective ${parameters.objective} sets its leaves by residuals, which keep to no order: take another one.`,
+    );
   const memory = new KernelMemory(lesson.threads ?? threadsFor(trainRows.length * fitted.features.length));
   try {
     const rng = new Rng(seed, BINNING_STREAM);
@@ -25,6 +39,8 @@ export async function fitBoosting(lesson: Lesson, parameters: Parameters<'GRADIE
     const data = {
       memory,
       binned,
+      directions: directionsOf(constraints, fitted.features),
+      groups: groupsOf(constraints, fitted.features),
       y: pick(target.y, trainRows),
       weights: lesson.weights && pick(lesson.weights, trainRows),
       validation: { rowCount: validationRows.length, columns },

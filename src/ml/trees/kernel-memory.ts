@@ -76,10 +76,12 @@ export interface KernelCalls {
     width: number,
     features: number,
     binCounts: Address,
-    lambda: number,
+    directions: Address,
     found: Address,
   ): void;
-  setGoal(which: 0 | 1, g: number, h: number, minH: number, least: number): void;
+  setPenalties(lambda: number, alpha: number, setLambda: number, smooth: number): void;
+  setGoal(which: 0 | 1, g: number, h: number, minH: number, least: number, heavy: number): void;
+  setBounds(which: 0 | 1, free: 0 | 1, low: number, high: number): void;
   node(begin: number, end: number, child: Address, parent: Address): void;
   divide(begin: number, end: number, entries: Address, spare: Address, bins: Address, counts: Address): number;
   settle(begin: number, end: number, middle: number): void;
@@ -91,6 +93,8 @@ export interface KernelCalls {
     raw: Address,
     rate: number,
     lambda: number,
+    alpha: number,
+    bounds: Address,
     values: Address,
   ): void;
   walk(rows: number, columns: Address, stride: number, nodes: Address, raw: Address): void;
@@ -129,7 +133,7 @@ export const CHUNK = 2048;
 export const PART = 8192;
 export const NOTE_BYTES = 64;
 export const HISTOGRAM_BYTES = 2048;
-export const FOUND_BYTES = 24;
+export const FOUND_BYTES = 64;
 export const TABLE_AT: Address = 1024;
 export const CUTS_AT: Address = 2048;
 const FREE_AT: Address = 65_536;

@@ -1,7 +1,7 @@
 /** Leaves renewed from the residuals of their rows (kernels/renew.ts), for losses that ask for it. */
 import { type Renewal } from '../core/loss.js';
 import { type Derivatives } from './derive.js';
-import { type GrownTree } from './grow-leafwise.js';
+import { type GrownTree } from './gradient-grower.js';
 import { type Address, type KernelMemory } from './kernel-memory.js';
 
 /** Where the grower keeps the rows of its leaves, and has room of the same size. */
