@@ -10,6 +10,8 @@ import { UploadService } from './domain/datasets/upload.service.js';
 import { LedgerService } from './domain/metering/ledger.service.js';
 import { UsageService } from './domain/metering/usage.service.js';
 import { ModelAliasRow, ModelRow, ModelVersionRow } from './domain/models/model.entity.js';
+import { ModelImportRow } from './domain/models/import.entity.js';
+import { ImportService } from './domain/models/import.service.js';
 import { ModelService } from './domain/models/model.service.js';
 import { EndpointRow } from './domain/serving/endpoint.entity.js';
 import { EndpointService, offeredEndpoints } from './domain/serving/endpoint.service.js';
@@ -59,6 +61,7 @@ export const ENTITIES = [
   ModelVersionRow,
   ModelAliasRow,
   TrainingRow,
+  ModelImportRow,
 ];
 
 /** Everything that both processes stand on; made once per process, no GraphQL in it. */
@@ -80,6 +83,7 @@ export interface App {
   readonly splits: SplitService;
   readonly models: ModelService;
   readonly trainings: TrainingService;
+  readonly imports: ImportService;
   readonly agreements: AgreementService;
   readonly usage: UsageService;
   readonly endpoints: EndpointService;
@@ -122,6 +126,7 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
     splits,
     models,
     trainings: new TrainingService(db, clock, models, splits),
+    imports: new ImportService({ db, clock, blobs, models, splits }),
     agreements,
     usage: new UsageService({ db, clock, agreements }),
     endpoints: new EndpointService({ db, clock, models, agreements, policies }),

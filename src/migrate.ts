@@ -11,6 +11,7 @@ import { InvitedBy0000000000007 } from '../migrations/0007-invited-by.js';
 import { Installation0000000000008 } from '../migrations/0008-installation.js';
 import { TrainingOptions0000000000009 } from '../migrations/0009-training-options.js';
 import { Evaluation0000000000010 } from '../migrations/0010-evaluation.js';
+import { Import0000000000012 } from '../migrations/0012-import.js';
 import { ConfigError, loadConfig } from './config.js';
 import { ensureOperator } from './domain/tenants/account.service.js';
 import { openDb, ROLES, rolePassword } from './platform/db.js';
@@ -28,6 +29,7 @@ export const MIGRATIONS = [
   Installation0000000000008,
   TrainingOptions0000000000009,
   Evaluation0000000000010,
+  Import0000000000012,
 ];
 
 /** Any number will do as long as every version of Concordat uses the same: two starts at once migrate one after the other. */

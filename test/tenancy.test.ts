@@ -17,6 +17,7 @@ import { ID_PREFIXES, type IdKind } from '../src/platform/ids.js';
 import { startWorkers, type Workers } from '../workers/main.js';
 import { ENDINGS, PROCESSORS } from '../workers/processors.js';
 import { startTestApi, type TestApi, type TestTenant } from './support/app.js';
+import { scopeOf, upload as sendFile } from './domain/dataset-support.js';
 import { makeData } from './workers/data.js';
 import { isOver, untilJob } from './workers/support.js';
 
@@ -37,6 +38,7 @@ const KIND_OF_ARGUMENT: Record<string, IdKind> = {
   datasetVersionId: 'datasetVersion',
   splitId: 'split',
   trainingId: 'training',
+  importId: 'modelImport',
   modelId: 'model',
   modelVersionId: 'modelVersion',
   versionId: 'modelVersion',
@@ -50,6 +52,8 @@ const KIND_OF_ARGUMENT: Record<string, IdKind> = {
   'split(id)': 'split',
   'training(id)': 'training',
   'trainingProgress(id)': 'training',
+  'modelImport(id)': 'modelImport',
+  'importProgress(id)': 'modelImport',
   'model(id)': 'model',
   'modelVersion(id)': 'modelVersion',
   'endpoint(id)': 'endpoint',
@@ -61,6 +65,7 @@ const FILTERS = [
   'auditEntries(subjectId)',
   'leaderboard(splitId)',
   'agreements(filter.endpointId)',
+  'modelImports(modelId)',
   'trainings(filter.modelId)',
   'trainings(filter.datasetVersionId)',
 ];
@@ -82,6 +87,7 @@ const REST: Record<string, Record<string, unknown>> = {
   predict: { columns: { age: [30], income: [2000], city: ['Lyon'] } },
   createApiKey: { name: 'Key', permissions: ['MODEL_READ'] },
   changeMemberRole: { role: 'VIEWER' },
+  startImport: { target: 'bought', modelName: null },
   startTraining: { target: 'bought', algorithm: { linear: {} }, modelName: null, features: ['age'] },
   offerAgreement: {
     terms: {
@@ -152,6 +158,18 @@ async function makeWorld(tenant: TestTenant): Promise<World> {
     { sizeBytes: 3, sha256: '0'.repeat(64) },
     'upload { id }',
   );
+  const file = Buffer.from('tree\n');
+  const { modelImport } = await owner.mutate<{ modelImport: { id: string; job: { id: string } } }>(
+    'startImport',
+    {
+      ...pick(data, ['datasetVersionId', 'splitId']),
+      uploadId: await sendFile(api.app, scopeOf(tenant.id), file),
+      target: 'bought',
+      modelName: 'A model',
+    },
+    'modelImport { id job { id } }',
+  );
+  await untilJob(api.app, { tenantId: tenant.id }, modelImport.job.id, isOver, 100_000);
   const application = await tenant.application();
   await tenant.member('VIEWER');
   const { members } = await owner.query<{ members: { nodes: { id: string; role: string }[] } }>(
@@ -173,6 +191,7 @@ async function makeWorld(tenant: TestTenant): Promise<World> {
     datasetVersion: data.datasetVersionId,
     split: data.splitId,
     training: training.id,
+    modelImport: modelImport.id,
     model: training.model.id,
     modelVersion: modelVersionId,
     endpoint: endpoint.id,

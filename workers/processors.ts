@@ -1,3 +1,4 @@
+import { importEnding, importModel } from './import.js';
 import { ingest, ingestEnding } from './ingest.js';
 import type { Endings, Processors } from './processor.js';
 import { split } from './split.js';
@@ -8,6 +9,7 @@ export const PROCESSORS: Processors = {
   ingest,
   split,
   train,
+  import: importModel,
 };
 
-export const ENDINGS: Endings = { ingest: ingestEnding, train: trainEnding };
+export const ENDINGS: Endings = { ingest: ingestEnding, train: trainEnding, import: importEnding };

@@ -37,7 +37,7 @@ export const train: Processor = async (app, job, { scope, signal, progress }) =>
 };
 
 /** What the child needs to write a blob: not how its key is kept. */
-function withoutRow({ wrappedKey: _, ...sealed }: NewBlob): SealedBlob {
+export function withoutRow({ wrappedKey: _, ...sealed }: NewBlob): SealedBlob {
   return sealed;
 }
 

@@ -12,6 +12,7 @@ import { AgreementResolver } from '../domain/agreements/agreement.resolver.js';
 import { AuditResolver } from '../domain/audit/audit.resolver.js';
 import { DatasetResolver, DatasetVersionResolver, UploadResolver } from '../domain/datasets/dataset.resolver.js';
 import { SplitResolver, VersionSplitResolver } from '../domain/datasets/split.resolver.js';
+import { ImportResolver } from '../domain/models/import.resolver.js';
 import { ModelResolver, ModelVersionResolver } from '../domain/models/model.resolver.js';
 import { UsageResolver } from '../domain/metering/usage.resolver.js';
 import { AgreementEndpointResolver, EndpointResolver } from '../domain/serving/endpoint.resolver.js';
@@ -41,6 +42,7 @@ const RESOLVERS: [ResolverClass, (app: App) => object][] = [
   [VersionSplitResolver, (app) => new VersionSplitResolver(app.splits)],
   [ModelResolver, (app) => new ModelResolver(app.models)],
   [ModelVersionResolver, (app) => new ModelVersionResolver(app.models)],
+  [ImportResolver, (app) => new ImportResolver(app.imports, app.models)],
   [TrainingResolver, (app) => new TrainingResolver(app.trainings, app.models)],
   [AgreementResolver, (app) => new AgreementResolver(app.agreements)],
   [UsageResolver, (app) => new UsageResolver(app.usage)],

@@ -127,6 +127,18 @@ export const ERRORS = {
   TOO_MANY_FEATURES: { refusal: 'INPUT', status: 422, remedy: 'Choose fewer columns, or a tree model.' },
   EMPTY_SPLIT: { refusal: 'INPUT', status: 422, remedy: 'Make another split, with other shares or another column.' },
   DIVERGED: { refusal: 'INPUT', status: 422, remedy: 'Leave out or rescale columns with huge values.' },
+  // imported models
+  MODEL_UNREADABLE: {
+    refusal: 'INPUT',
+    status: 422,
+    remedy: 'Write the model again with the library’s `save_model`, and upload that file whole.',
+  },
+  MODEL_UNSUPPORTED: { refusal: 'INPUT', status: 422, remedy: 'Train the model without what the message names.' },
+  MODEL_DOES_NOT_FIT: {
+    refusal: 'INPUT',
+    status: 422,
+    remedy: 'Give the columns, categories or classes that the message asks for.',
+  },
   // jobs
   OUT_OF_MEMORY: {
     refusal: null,

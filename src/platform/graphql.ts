@@ -14,6 +14,7 @@ import {
   registerEnumType,
 } from 'type-graphql';
 import { AppError, type RefusalKind } from './errors.js';
+import { jobPayload } from './events.js';
 import type { Page } from './page.js';
 import type { Scope, SignedIn } from './scope.js';
 
@@ -38,6 +39,12 @@ export function CurrentScope() {
     if (!context.scope) throw new AppError('UNAUTHENTICATED', 'This needs a tenant: sign in, and choose one.');
     return context.scope;
   });
+}
+
+/** The topic of everything that happens to the job of a subject; a subscription's argument `id` names the subject. */
+export function subjectTopic({ args, context }: { args: { id?: string }; context: RequestContext }): string {
+  if (!context.scope) throw new AppError('UNAUTHENTICATED', 'This needs a tenant: sign in, and choose one.');
+  return jobPayload(context.scope.tenantId, args.id ?? '');
 }
 
 /** The signed-in person. Present in every resolver that names `account`. */

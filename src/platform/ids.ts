@@ -16,6 +16,7 @@ export const ID_PREFIXES = {
   split: 'spl',
   job: 'job',
   training: 'trn',
+  modelImport: 'imp',
   model: 'mdl',
   modelVersion: 'mdv',
   endpoint: 'end',

@@ -65,7 +65,7 @@ export class JobProgress {
 
 @ObjectType({ implements: Node, description: 'A piece of work in the background.' })
 export class Job extends Node {
-  @Field(() => String, { description: 'What kind of work: `ingest`, `split`, `train`.' })
+  @Field(() => String, { description: 'What kind of work: `ingest`, `split`, `train`, `import`.' })
   name: string;
 
   @Field(() => JobStateEnum, { description: 'Where it stands.' })
@@ -97,6 +97,6 @@ export class Job extends Node {
   @Field(() => DateTime, { nullable: true, description: 'When it ended.' })
   finishedAt: Date | null;
 
-  @Field(() => ID, { description: 'What it works on: a dataset version, a split, a training.' })
+  @Field(() => ID, { description: 'What it works on: a dataset version, a split, a training, an import.' })
   subjectId: string;
 }

@@ -12,6 +12,7 @@ export const JOBS = {
   ingest: { queue: 'data', attempts: 3, subject: 'datasetVersion', memoryShare: 0.5 },
   split: { queue: 'data', attempts: 3, subject: 'split', memoryShare: 0.5 },
   train: { queue: 'training', attempts: 3, subject: 'training', memoryShare: 1 },
+  import: { queue: 'training', attempts: 3, subject: 'modelImport', memoryShare: 1 },
 } as const;
 
 export const JOB_STATES = ['QUEUED', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED'] as const;

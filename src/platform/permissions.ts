@@ -9,7 +9,7 @@ export const PERMISSIONS = {
   'model:read': 'See models, versions, metrics and lineage.',
   'model:write': 'Name models, set aliases.',
   'training:read': 'See training jobs and their progress.',
-  'training:write': 'Start, retry and cancel training.',
+  'training:write': 'Start, retry and cancel training; import models.',
   'endpoint:read': 'See endpoints.',
   'endpoint:write': 'Create endpoints and change where they route.',
   'agreement:read': 'See the agreements to which the tenant is a party.',

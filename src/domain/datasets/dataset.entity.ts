@@ -32,6 +32,10 @@ export class UploadRow {
 
   @Column('text', { name: 'blob_id', nullable: true })
   blobId: string | null;
+
+  /** What was last made of it, such as a dataset version. */
+  @Column('text', { name: 'taken_by', nullable: true })
+  takenBy: string | null;
 }
 
 @Entity('dataset')

@@ -35,14 +35,18 @@ export async function markReceived(tx: Tx, id: string, blobId: string, at: Date)
   await tx.update(UploadRow, { ...own(tx), id }, { blobId, receivedAt: at });
 }
 
-/** Whether a version that is not refused was made of the upload. */
+/** Whether something was made of the upload, or is being made: a job that has neither failed nor been cancelled. */
 export async function isUploadUsed(tx: Tx, uploadId: string): Promise<boolean> {
   const rows = await tx.query<unknown[]>(
-    `select 1 from dataset_version v join job j on j.tenant_id = v.tenant_id and j.id = v.job_id
-     where v.tenant_id = $1 and v.upload_id = $2 and j.state not in ('FAILED', 'CANCELLED') limit 1`,
+    `select 1 from upload u join job j on j.tenant_id = u.tenant_id and j.subject_id = u.taken_by
+     where u.tenant_id = $1 and u.id = $2 and j.state not in ('FAILED', 'CANCELLED') limit 1`,
     [tx.tenantId, uploadId],
   );
   return rows.length > 0;
+}
+
+export async function markTaken(tx: Tx, id: string, by: string): Promise<void> {
+  await tx.update(UploadRow, { ...own(tx), id }, { takenBy: by });
 }
 
 export async function insertDataset(tx: Tx, row: DatasetRow): Promise<void> {

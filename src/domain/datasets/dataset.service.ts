@@ -11,12 +11,10 @@ import { appendAudit } from '../audit/audit.service.js';
 import type { DatasetRow, DatasetVersionRow } from './dataset.entity.js';
 import * as repo from './dataset.repo.js';
 import type { IngestResult } from './ingest.service.js';
+import { lockUpload, openUpload, takeUpload } from './upload.service.js';
 
 export type { DatasetRow, DatasetVersionRow } from './dataset.entity.js';
 export type { ColumnProfile, ColumnRole, ColumnSchema, ColumnType } from './schema.js';
-
-/** How long after its receipt an upload can become a dataset version. */
-const UPLOAD_KEPT_MS = 24 * 3_600_000;
 
 /** Datasets and their immutable versions. Nothing here returns a row of data. */
 export class DatasetService {
@@ -59,26 +57,11 @@ export class DatasetService {
     scope: Scope,
     { dataset, uploadId }: { dataset: DatasetRow; uploadId: string },
   ): Promise<DatasetVersionRow> {
-    // Locked: two versions at once of one upload would share the bytes that the first one shreds.
-    const upload = kindOf(uploadId) === 'upload' ? await repo.lockUpload(tx, uploadId) : null;
-    if (!upload) throw notFound('upload');
-    if (!upload.receivedAt)
-      throw new AppError('NOT_READY', 'The file has not been received yet.', {
-        field: 'input.uploadId',
-        remedy: 'PUT the file to the address of the upload first.',
-      });
-    if (await repo.isUploadUsed(tx, uploadId))
-      throw new AppError('CONFLICT', 'A dataset version was made of this upload already.', {
-        field: 'input.uploadId',
-        remedy: 'Use that version, or upload the file again.',
-      });
-    if (upload.receivedAt.getTime() < this.clock.now().getTime() - UPLOAD_KEPT_MS)
-      throw new AppError('UPLOAD_EXPIRED', 'The file was received more than a day ago and is not kept longer.', {
-        field: 'input.uploadId',
-      });
+    const upload = await lockUpload(tx, uploadId);
     const id = newId('datasetVersion');
-    const jobId = await enqueueJob(tx, scope, { name: 'ingest', subjectId: id });
     const createdAt = this.clock.now();
+    await takeUpload(tx, upload, { by: id, at: createdAt });
+    const jobId = await enqueueJob(tx, scope, { name: 'ingest', subjectId: id });
     const version = { id, tenantId: scope.tenantId, datasetId: dataset.id, uploadId, jobId, createdAt };
     await repo.insertVersion(tx, version);
     const detail = { datasetId: dataset.id, uploadId, sha256: upload.sha256 };
@@ -158,9 +141,9 @@ export class DatasetService {
   prepareIngest(scope: Scope, versionId: string): Promise<{ upload: SealedBlob; table: NewBlob }> {
     return inTenant(this.db, scope, async (tx) => {
       const version = await repo.getVersion(tx, versionId);
-      const upload = version.state === 'DELETED' ? null : await repo.findUpload(tx, version.uploadId);
-      if (!upload?.blobId) throw notFound('upload');
-      return { upload: await this.blobs.open(tx, scope, upload.blobId), table: await this.blobs.prepare(tx, scope) };
+      if (version.state === 'DELETED') throw notFound('upload');
+      const upload = await openUpload(tx, scope, this.blobs, version.uploadId);
+      return { upload, table: await this.blobs.prepare(tx, scope) };
     });
   }
 

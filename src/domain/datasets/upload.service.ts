@@ -1,16 +1,19 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { type BlobStore, type NewBlob, writeSealed } from '../../platform/blobs.js';
 import type { Clock } from '../../platform/clock.js';
-import { type Db, inTenant } from '../../platform/db.js';
+import { type Db, inTenant, type Tx } from '../../platform/db.js';
 import { AppError, notFound } from '../../platform/errors.js';
 import { kindOf, newId } from '../../platform/ids.js';
 import type { Actor, Scope } from '../../platform/scope.js';
+import type { SealedBlob } from '../../platform/sealing.js';
 import { appendAudit } from '../audit/audit.service.js';
 import type { UploadRow } from './dataset.entity.js';
 import * as repo from './dataset.repo.js';
 
 /** How long an address can be used. */
 const LIFETIME_MS = 3_600_000;
+/** How long after its receipt something can be made of a file. */
+const KEPT_MS = 24 * 3_600_000;
 
 export type UploadState = 'CREATED' | 'RECEIVED' | 'EXPIRED';
 
@@ -53,7 +56,7 @@ export class UploadService {
     if (!/^[0-9a-f]{64}$/.test(sha256))
       throw new AppError('INVALID_INPUT', 'sha256 must be 64 hexadecimal digits.', { field: 'input.sha256' });
     if (input.sizeBytes <= 0)
-      throw new AppError('EMPTY_FILE', 'An empty file cannot be a dataset.', { field: 'input.sizeBytes' });
+      throw new AppError('EMPTY_FILE', 'Nothing can be made of an empty file.', { field: 'input.sizeBytes' });
     if (input.sizeBytes > this.limits.uploadMaxBytes)
       throw new AppError('DATA_TOO_LARGE', `A file may have up to ${this.limits.uploadMaxBytes} bytes.`, {
         field: 'input.sizeBytes',
@@ -72,6 +75,7 @@ export class UploadService {
       expiresAt: new Date(createdAt.getTime() + LIFETIME_MS),
       receivedAt: null,
       blobId: null,
+      takenBy: null,
     };
     await inTenant(this.db, scope, async (tx) => {
       await repo.insertUpload(tx, row);
@@ -169,6 +173,45 @@ export class UploadService {
     const state = receivedAt ? 'RECEIVED' : expiresAt <= this.clock.now() ? 'EXPIRED' : 'CREATED';
     return { id, state, fileName, sizeBytes, sha256, createdAt, expiresAt, receivedAt };
   }
+}
+
+/** Locked, so that nothing else is made of it at the same time: whoever is done with it shreds its bytes. Throws NOT_FOUND. */
+export async function lockUpload(tx: Tx, id: string): Promise<UploadRow> {
+  const upload = kindOf(id) === 'upload' ? await repo.lockUpload(tx, id) : null;
+  if (!upload) throw notFound('upload');
+  return upload;
+}
+
+/** Makes a locked upload the file of `by`, until its job has failed. Throws NOT_READY, CONFLICT, UPLOAD_EXPIRED. */
+export async function takeUpload(tx: Tx, upload: UploadRow, { by, at }: { by: string; at: Date }): Promise<void> {
+  const field = 'input.uploadId';
+  if (!upload.receivedAt)
+    throw new AppError('NOT_READY', 'The file has not been received yet.', {
+      field,
+      remedy: 'PUT the file to the address of the upload first.',
+    });
+  if (await repo.isUploadUsed(tx, upload.id))
+    throw new AppError('CONFLICT', 'Something was made of this upload already.', {
+      field,
+      remedy: 'Use what was made of it, or upload the file again.',
+    });
+  if (upload.receivedAt.getTime() < at.getTime() - KEPT_MS)
+    throw new AppError('UPLOAD_EXPIRED', 'The file was received more than a day ago and is not kept longer.', {
+      field,
+    });
+  await repo.markTaken(tx, upload.id, by);
+}
+
+/** The received file. Throws NOT_FOUND if it is no longer kept. */
+export async function openUpload(
+  tx: Tx,
+  scope: Pick<Scope, 'tenantId'>,
+  blobs: BlobStore,
+  id: string,
+): Promise<SealedBlob> {
+  const upload = await repo.findUpload(tx, id);
+  if (!upload?.blobId) throw notFound('upload');
+  return blobs.open(tx, scope, upload.blobId);
 }
 
 function sizeMismatch(upload: UploadRow): AppError {

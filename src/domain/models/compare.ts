@@ -50,6 +50,7 @@ export function compare(a: ModelVersionRow, b: ModelVersionRow): Comparison {
 function lineageOf(version: ModelVersionRow): Record<string, unknown> {
   const { datasetVersionId, datasetDigest, splitId, splitDigest, algorithm, seed, codeVersion, trainRows } = version;
   const { target, task, inputs } = version.signature;
+  const source = version.source ?? undefined;
   const features = inputs.map((input) => input.name);
   return {
     datasetVersionId,
@@ -60,6 +61,7 @@ function lineageOf(version: ModelVersionRow): Record<string, unknown> {
     task,
     features,
     algorithm,
+    source,
     seed,
     codeVersion,
     trainRows,

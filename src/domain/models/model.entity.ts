@@ -1,7 +1,14 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import type { Signature } from '../../ml/infer.js';
 import type { AlgorithmName, AnyParameters } from '../../ml/spec.js';
+import type { Imported } from '../../ml/import.js';
 import type { Artifact, Metrics, ParityProof } from '../../ml/train.js';
+
+/** What another library trained has no algorithm of ours. */
+export type VersionAlgorithm = AlgorithmName | 'IMPORTED';
+
+/** The file that a version was imported from. */
+export type ImportedSource = Imported['source'] & { readonly sha256: string; readonly sizeBytes: number };
 
 /** A name under which versions are numbered. */
 @Entity('model')
@@ -59,8 +66,15 @@ export class ModelVersionRow {
   @Column('jsonb')
   signature: Signature;
 
-  @Column('text', { name: 'training_id' })
-  trainingId: string;
+  /** Of the training and the import one made it; the other is null. */
+  @Column('text', { name: 'training_id', nullable: true })
+  trainingId: string | null;
+
+  @Column('text', { name: 'import_id', nullable: true })
+  importId: string | null;
+
+  @Column('jsonb', { nullable: true })
+  source: ImportedSource | null;
 
   @Column('text', { name: 'dataset_version_id' })
   datasetVersionId: string;
@@ -75,7 +89,7 @@ export class ModelVersionRow {
   splitDigest: string;
 
   @Column('text')
-  algorithm: AlgorithmName;
+  algorithm: VersionAlgorithm;
 
   @Column('jsonb')
   parameters: AnyParameters;

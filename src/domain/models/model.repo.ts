@@ -54,6 +54,10 @@ export function findVersionsOf(tx: Tx, trainingIds: readonly string[]): Promise<
   return tx.findBy(ModelVersionRow, { ...own(tx), trainingId: In([...trainingIds]) });
 }
 
+export function findVersionsOfImports(tx: Tx, importIds: readonly string[]): Promise<ModelVersionRow[]> {
+  return tx.findBy(ModelVersionRow, { ...own(tx), importId: In([...importIds]) });
+}
+
 /** Newest first. */
 export function listVersions(
   tx: Tx,

@@ -18,8 +18,17 @@ export type { Signature } from '../../ml/infer.js';
 /** A proved artifact on its way into the registry; the blobs (ONNX file, packed fitted model) are written, their rows are not. */
 export type NewVersion = Omit<
   ModelVersionRow,
-  'tenantId' | 'id' | 'number' | 'createdAt' | 'blobId' | 'fittedBlobId' | 'derivedFromDeletedData'
-> & { readonly blob: NewBlob; readonly fitted: NewBlob };
+  | 'tenantId'
+  | 'id'
+  | 'number'
+  | 'createdAt'
+  | 'blobId'
+  | 'fittedBlobId'
+  | 'derivedFromDeletedData'
+  | 'importId'
+  | 'source'
+> &
+  Partial<Pick<ModelVersionRow, 'importId' | 'source'>> & { readonly blob: NewBlob; readonly fitted: NewBlob };
 
 const ALIAS = /^[a-z][a-z0-9-]{0,62}$/;
 /** More versions of one split and target than this are not ranked: the newest are. */
@@ -47,6 +56,19 @@ export class ModelService {
     const known = await models.findModelByName(tx, modelName(name, 'input.modelName'));
     if (known) return { model: known, isNew: false };
     return { model: await this.insert(tx, scope, name, null), isNew: true };
+  }
+
+  /** The model whose next version is to be made: an existing one by its id, or one by its name, made if there is none. */
+  async named(
+    tx: Tx,
+    scope: Scope,
+    { modelId, modelName }: { readonly modelId?: string | null; readonly modelName?: string | null },
+  ): Promise<{ model: ModelRow; isNew: boolean }> {
+    if (!modelId === !modelName)
+      throw new AppError('INVALID_INPUT', 'Name either an existing model (modelId) or a new one (modelName).', {
+        field: 'input.modelId',
+      });
+    return modelId ? { model: await this.get(tx, modelId), isNew: false } : this.findOrInsert(tx, scope, modelName!);
   }
 
   find(scope: Scope, id: string): Promise<ModelRow | null> {
@@ -78,13 +100,15 @@ export class ModelService {
   }
 
   /**
-   * Registers a version under the model's next number; once per training, whatever happens. Joins the transaction that ends the
-   * training; audit is the last statement. Throws PARITY_FAILED: a file that does not answer like its trainer is no version.
+   * Registers a version under the model's next number; once per training or import, whatever happens. Joins the transaction that
+   * ends it; audit is the last statement. Throws PARITY_FAILED: a file that does not answer like its trainer is no version.
    */
   async register(tx: Tx, scope: Scope, version: NewVersion): Promise<ModelVersionRow> {
     const { blob, fitted, ...content } = version;
     if (!content.parity.passed) throw parityFailed();
     const row: ModelVersionRow = {
+      importId: null,
+      source: null,
       ...content,
       tenantId: scope.tenantId,
       id: newId('modelVersion'),
@@ -97,8 +121,9 @@ export class ModelService {
     await this.blobs.insert(tx, blob, 'model');
     await this.blobs.insert(tx, fitted, 'model');
     await models.insertVersion(tx, row);
-    const { modelId, number, digest, datasetVersionId, datasetDigest, splitId, trainingId, codeVersion } = row;
-    const detail = { modelId, number, digest, datasetVersionId, datasetDigest, splitId, trainingId, codeVersion };
+    const { modelId, number, digest, datasetVersionId, datasetDigest, splitId, codeVersion } = row;
+    const origin = row.trainingId ? { trainingId: row.trainingId } : { importId: row.importId };
+    const detail = { modelId, number, digest, datasetVersionId, datasetDigest, splitId, ...origin, codeVersion };
     await appendAudit(tx, scope, { kind: 'version.registered', subjectId: row.id, detail, at: row.createdAt });
     return row;
   }
@@ -126,6 +151,16 @@ export class ModelService {
     const rows = await inTenant(this.db, scope, (tx) => models.findVersionsOf(tx, trainingIds));
     const byTraining = new Map(rows.map((row) => [row.trainingId, row]));
     return trainingIds.map((id) => byTraining.get(id) ?? null);
+  };
+
+  /** The versions that these imports made, in their order. */
+  readonly findVersionsOfImports = async (
+    scope: Scope,
+    importIds: readonly string[],
+  ): Promise<(ModelVersionRow | null)[]> => {
+    const rows = await inTenant(this.db, scope, (tx) => models.findVersionsOfImports(tx, importIds));
+    const byImport = new Map(rows.map((row) => [row.importId, row]));
+    return importIds.map((id) => byImport.get(id) ?? null);
   };
 
   /** Newest first. */

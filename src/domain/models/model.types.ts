@@ -1,16 +1,23 @@
 import { ArgsType, Field, Float, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { connectionOf, Long, Node, resultOf, DateTime } from '../../platform/graphql.js';
 import { type AlgorithmName, SPECS } from '../../ml/spec.js';
+import type { ModelFormat } from '../../ml/import.js';
+import { ModelFormatEnum } from './import.types.js';
+import type { VersionAlgorithm } from './model.entity.js';
 import { Estimate, FigureEnum } from './metrics.types.js';
 import type { FigureName } from '../../ml/train.js';
 
-export const AlgorithmEnum = Object.fromEntries(Object.keys(SPECS).map((name) => [name, name])) as {
-  [A in AlgorithmName]: A;
-};
+export const AlgorithmEnum = {
+  ...(Object.fromEntries(Object.keys(SPECS).map((name) => [name, name])) as { [A in AlgorithmName]: A }),
+  IMPORTED: 'IMPORTED',
+} as const;
 registerEnumType(AlgorithmEnum, {
   name: 'Algorithm',
   description: 'How a model learns.',
-  valuesConfig: Object.fromEntries(Object.entries(SPECS).map(([name, { description }]) => [name, { description }])),
+  valuesConfig: {
+    ...Object.fromEntries(Object.entries(SPECS).map(([name, { description }]) => [name, { description }])),
+    IMPORTED: { description: 'Elsewhere: it was imported from a file of another library.' },
+  },
 });
 
 export const ModelTaskEnum = { BINARY: 'binary', MULTICLASS: 'multiclass', REGRESSION: 'regression' } as const;
@@ -115,6 +122,24 @@ export class ParityProof {
   labelMismatches: number;
 }
 
+@ObjectType({ description: 'The file that a version was imported from.' })
+export class ModelSource {
+  @Field(() => ModelFormatEnum, { description: 'What it was.' })
+  format: ModelFormat;
+
+  @Field(() => String, { description: 'The library that wrote it, as far as it says so.' })
+  library: string;
+
+  @Field(() => String, { description: 'The objective that it was trained for, in the library’s words.' })
+  objective: string;
+
+  @Field(() => String, { description: 'SHA-256 of the file, in hexadecimal.' })
+  sha256: string;
+
+  @Field(() => Long, { description: 'Size of the file.' })
+  sizeBytes: number;
+}
+
 @ObjectType({
   implements: Node,
   description: 'A trained model, as it is forever: one ONNX file, with where it comes from and how good it is.',
@@ -136,15 +161,24 @@ export class ModelVersion extends Node {
   sizeBytes: number;
 
   @Field(() => AlgorithmEnum, { description: 'How it learned.' })
-  algorithm: AlgorithmName;
+  algorithm: VersionAlgorithm;
 
   @Field(() => Long, { description: 'The seed of its randomness.' })
   seed: number;
 
-  @Field(() => ID, { description: 'The training that made it.' })
-  trainingId: string;
+  @Field(() => ID, { nullable: true, description: 'The training that made it; null if it was imported.' })
+  trainingId: string | null;
 
-  @Field(() => ID, { description: 'The dataset version that it learned from.' })
+  @Field(() => ID, { nullable: true, description: 'The import that made it; null if it was trained here.' })
+  importId: string | null;
+
+  @Field(() => ModelSource, {
+    nullable: true,
+    description: 'The file it was imported from; null if it was trained here.',
+  })
+  source: ModelSource | null;
+
+  @Field(() => ID, { description: 'The dataset version that it learned from, or was measured on if it was imported.' })
   datasetVersionId: string;
 
   @Field(() => String, { description: 'Content digest of that dataset version.' })
@@ -177,7 +211,7 @@ export class ModelVersion extends Node {
   @Field(() => Int, { description: 'The round that was kept: the best on the validation rows.' })
   bestRound: number;
 
-  @Field(() => Long, { description: 'Rows that it learned from.' })
+  @Field(() => Long, { description: 'Rows that it learned from; 0 if it was imported.' })
   trainRows: number;
 
   @Field(() => Long, { description: 'How long training took, in milliseconds.' })

@@ -13,10 +13,10 @@ import {
   Subscription,
 } from 'type-graphql';
 import type { Algorithm, AlgorithmName, ParameterSpec } from '../../ml/spec.js';
-import { AppError, notFound } from '../../platform/errors.js';
-import { jobPayload, type News } from '../../platform/events.js';
+import { notFound } from '../../platform/errors.js';
+import { type News } from '../../platform/events.js';
 import { isFinal } from '../../platform/jobs.js';
-import { CurrentScope, PageArgs, type RequestContext } from '../../platform/graphql.js';
+import { CurrentScope, PageArgs, subjectTopic } from '../../platform/graphql.js';
 import type { Page } from '../../platform/page.js';
 import { loadOne } from '../../platform/loader.js';
 import type { Scope } from '../../platform/scope.js';
@@ -41,12 +41,6 @@ import {
   TrainingFilterInput,
   type TrainingParameter,
 } from './training.types.js';
-
-/** The topic of everything that happens to the job of a subject. */
-const topicOf = ({ args, context }: { args: { id?: string }; context: RequestContext }) => {
-  if (!context.scope) throw new AppError('UNAUTHENTICATED', 'This needs a tenant: sign in, and choose one.');
-  return jobPayload(context.scope.tenantId, args.id ?? '');
-};
 
 @ObjectType({ description: 'A member of a combination.' })
 export class TrainingMember {
@@ -131,7 +125,7 @@ export class TrainingResolver {
   @Authorized('training:read')
   @Subscription(() => Training, {
     topics: 'concordat_subject',
-    topicId: topicOf,
+    topicId: subjectTopic,
     description:
       'A training as it is now, and again with every change of what is asked for; complete once it has succeeded, failed or been cancelled.',
   })

@@ -104,7 +104,7 @@ export class TrainingService {
       checkColumns(input, data);
       const features = input.features ? [...input.features] : usualFeatures(input, data);
       checkOptions(input, features, data);
-      const { model, isNew } = await this.modelFor(tx, scope, input);
+      const { model, isNew } = await this.models.named(tx, scope, input);
       const id = newId('training');
       const row: TrainingRow = {
         tenantId: scope.tenantId,
@@ -244,13 +244,6 @@ export class TrainingService {
 
   private async record(tx: Tx, scope: Scope, event: Pick<AuditEvent, 'kind' | 'subjectId' | 'detail'>): Promise<void> {
     await appendAudit(tx, scope, { ...event, at: this.clock.now() });
-  }
-
-  private async modelFor(tx: Tx, scope: Scope, input: NewTraining) {
-    if (!input.modelId === !input.modelName)
-      throw invalid('modelId', 'Name either an existing model (modelId) or a new one (modelName).');
-    if (input.modelId) return { model: await this.models.get(tx, input.modelId), isNew: false };
-    return this.models.findOrInsert(tx, scope, input.modelName!);
   }
 }
 
