@@ -9,20 +9,11 @@
  *             and a calibration comes before it too
  *   label     binary: class 1 where score[1] >= threshold; multi-class: the first of the largest scores
  */
-import {
-  CLIP,
-  type CombinedModel,
-  type FittedModel,
-  type LinearModel,
-  type Link,
-  type Model,
-  type SingleModel,
-  type TreeModel,
-} from './model.js';
+import { CLIP, type CombinedModel, type FittedModel, type Link, type Model, type SingleModel } from './model.js';
 import { calibrate } from './calibrate.js';
-import { featureMatrix } from './feature-matrix.js';
+import { featureMatrix, type FillFeatures } from './feature-matrix.js';
+import { rawOutputs, scorerOf } from './scorer.js';
 import { type Table } from './table.js';
-import { compileTrees, addTrees } from './walk.js';
 
 export interface Prediction {
   /** rows x outputs, row-major, float32 values; outputs = classes, or 1 for regression. */
@@ -30,9 +21,6 @@ export interface Prediction {
   /** Class index by row; null for regression. */
   readonly labels: Int32Array | null;
 }
-
-/** A block of features stays below this many floats, so that it fits the second-level cache. */
-const BLOCK_FLOATS = 1 << 16;
 
 /** Scores and labels of `rows` (indices into `table`; null: all rows, in order). Columns the model knows must exist. */
 export function predictTable(fitted: FittedModel, table: Table, rows: Uint32Array | null): Prediction {
@@ -46,59 +34,73 @@ export function predictTable(fitted: FittedModel, table: Table, rows: Uint32Arra
 /** rows x outputs as they are before the rounding to float32. */
 export function scoreTable(model: Model, outputs: number, table: Table, rows: Uint32Array | null): Float64Array {
   const count = rows === null ? table.rowCount : rows.length;
-  const answer = answererOf(model, outputs, table);
+  const { answer, close } = answererOf(model, outputs, table, count);
   const scores = new Float64Array(count * outputs);
-  for (let from = 0; from < count; from += ANSWER_ROWS) {
-    const size = Math.min(ANSWER_ROWS, count - from);
-    answer(rows, from, size, scores.subarray(from * outputs, (from + size) * outputs));
+  try {
+    for (let from = 0; from < count; from += ANSWER_ROWS) {
+      const size = Math.min(ANSWER_ROWS, count - from);
+      answer(rows, from, size, scores.subarray(from * outputs, (from + size) * outputs));
+    }
+  } finally {
+    close();
   }
   return scores;
 }
 
-/** Writes the scores of table rows rows[from .. from + size) into out (size x outputs). */
-type Answerer = (rows: Uint32Array | null, from: number, size: number, out: Float64Array) => void;
+interface Answerer {
+  /** Writes the scores of table rows rows[from .. from + size) into out (size x outputs). */
+  answer(rows: Uint32Array | null, from: number, size: number, out: Float64Array): void;
+  close(): void;
+}
 
 /** Rows that a model answers at a time; a combination keeps so many answers of a member. */
 const ANSWER_ROWS = 1 << 14;
 
-function answererOf(model: Model, outputs: number, table: Table): Answerer {
-  return model.family === 'combined' ? together(model, outputs, table) : alone(model, outputs, table);
+/** @param count rows to be answered in all */
+function answererOf(model: Model, outputs: number, table: Table, count: number): Answerer {
+  if (model.family === 'combined') return together(model, outputs, table, count);
+  return alone(model, featureMatrix(model.features, table), outputs, count);
 }
 
-function alone(model: SingleModel, outputs: number, table: Table): Answerer {
-  const width = model.features.length;
+function alone(model: SingleModel, fill: FillFeatures, outputs: number, count: number): Answerer {
   const rawWidth = rawOutputs(model);
-  const addRaw = model.family === 'trees' ? treeScorer(model) : linearScorer(model);
-  const fill = featureMatrix(model.features, table);
-  const blockRows = Math.max(1, Math.min(ANSWER_ROWS, Math.floor(BLOCK_FLOATS / Math.max(1, width))));
-  const block = new Float32Array(blockRows * width);
-  const raw = new Float64Array(blockRows * rawWidth);
-  return (rows, from, size, out) => {
-    for (let done = 0; done < size; done += blockRows) {
-      const part = Math.min(blockRows, size - done);
-      fill(block, rows, from + done, part);
-      addRaw(block, part, raw);
-      linkScores(model.link, raw, rawWidth, out.subarray(done * outputs, (done + part) * outputs));
-    }
+  const scorer = scorerOf(model, count);
+  const { block, blockRows, raw } = scorer;
+  return {
+    answer(rows, from, size, out) {
+      for (let done = 0; done < size; done += blockRows) {
+        const part = Math.min(blockRows, size - done);
+        fill(block, rows, from + done, part);
+        scorer.score(part);
+        linkScores(model.link, raw, rawWidth, out.subarray(done * outputs, (done + part) * outputs));
+      }
+    },
+    close: () => scorer.close(),
   };
 }
 
-function together({ members, weights, stack }: CombinedModel, outputs: number, table: Table): Answerer {
-  const answerers = members.map((member) => alone(member, outputs, table));
+function together(model: CombinedModel, outputs: number, table: Table, count: number): Answerer {
+  const { members, weights, stack } = model;
+  // Whatever the table lacks is found before anything is opened.
+  const fills = members.map(({ features }) => featureMatrix(features, table));
+  const answerers = members.map((member, m) => alone(member, fills[m]!, outputs, count));
   const scores = new Float64Array(ANSWER_ROWS * outputs);
   const rawWidth = stack?.link === 'sigmoid' ? 1 : outputs;
   const raw = new Float64Array(ANSWER_ROWS * rawWidth);
-  return (rows, from, size, out) => {
-    const sums = stack === null ? out : raw.subarray(0, size * rawWidth);
-    sums.fill(0);
-    answerers.forEach((answer, m) => {
-      answer(rows, from, size, scores.subarray(0, size * outputs));
-      if (stack !== null) stackInputs(stack.link, scores, size * rawWidth);
-      for (let at = 0; at < sums.length; at++) sums[at]! += weights[m]! * scores[at]!;
-    });
-    if (stack === null) return;
-    for (let at = 0; at < sums.length; at++) sums[at]! += stack.intercept[at % rawWidth]!;
-    linkScores(stack.link, sums, rawWidth, out);
+  return {
+    answer(rows, from, size, out) {
+      const sums = stack === null ? out : raw.subarray(0, size * rawWidth);
+      sums.fill(0);
+      answerers.forEach((answerer, m) => {
+        answerer.answer(rows, from, size, scores.subarray(0, size * outputs));
+        if (stack !== null) stackInputs(stack.link, scores, size * rawWidth);
+        for (let at = 0; at < sums.length; at++) sums[at]! += weights[m]! * scores[at]!;
+      });
+      if (stack === null) return;
+      for (let at = 0; at < sums.length; at++) sums[at]! += stack.intercept[at % rawWidth]!;
+      linkScores(stack.link, sums, rawWidth, out);
+    },
+    close: () => answerers.forEach((answerer) => answerer.close()),
   };
 }
 
@@ -113,39 +115,6 @@ export function stackInputs(link: Link, scores: Float64Array, count: number): vo
     const p = Math.min(Math.max(scores[2 * at + 1]!, CLIP), 1 - CLIP);
     scores[at] = Math.log(p / (1 - p));
   }
-}
-
-/** How many raw scores the model makes: one for a sigmoid, else one per class or the single value. */
-export function rawOutputs(model: SingleModel): number {
-  return model.family === 'trees' ? model.base.length : model.intercept.length;
-}
-
-type Scorer = (block: Float32Array, size: number, raw: Float64Array) => void;
-
-function treeScorer(model: TreeModel): Scorer {
-  const compiled = compileTrees(model);
-  const share = model.aggregate === 'mean' && model.trees.length > 0 ? model.trees.length : 1;
-  return (block, size, raw) => {
-    raw.fill(0);
-    addTrees(compiled, block, size, raw);
-    const { base } = model;
-    for (let i = 0, at = 0; i < size; i++)
-      for (let k = 0; k < base.length; k++, at++) raw[at] = raw[at]! / share + base[k]!;
-  };
-}
-
-/** raw[i, k] = intercept[k] + sum_f weights[k, f] x[i, f] in float64. */
-function linearScorer({ weights, intercept, features }: LinearModel): Scorer {
-  const width = features.length;
-  return (block, size, raw) => {
-    for (let i = 0, at = 0; i < size; i++) {
-      for (let k = 0; k < intercept.length; k++, at++) {
-        let sum = 0;
-        for (let f = 0, x = i * width, w = k * width; f < width; f++, x++, w++) sum += weights[w]! * block[x]!;
-        raw[at] = sum + intercept[k]!;
-      }
-    }
-  };
 }
 
 /** `out` has rows x outputs; a sigmoid makes two of one: [1 - p, p]. Softmax subtracts the maximum, so that exp cannot overflow. */

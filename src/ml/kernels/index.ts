@@ -17,8 +17,10 @@ import {
   setInt,
   TABLE,
 } from './control';
+import { answerChunks } from './answer';
 import { run } from './parallel';
 import {
+  ANSWER,
   BIN,
   CLASS,
   DIVIDE,
@@ -402,4 +404,26 @@ export function grow(count: i32, forest: usize, trees: usize, work: i32): void {
   setAddress(1, trees);
   setInt(2, work);
   run(GROW, count);
+}
+
+/** Raw scores by all trees. */
+export function answer(
+  rows: i32,
+  block: usize,
+  stride: usize,
+  trees: usize,
+  treeCount: i32,
+  width: i32,
+  raw: usize,
+  outputs: i32,
+): void {
+  setInt(0, rows);
+  setAddress(1, block);
+  setAddress(2, stride);
+  setAddress(3, trees);
+  setInt(4, treeCount);
+  setInt(5, width);
+  setAddress(6, raw);
+  setInt(7, outputs);
+  run(ANSWER, answerChunks(rows));
 }

@@ -2,6 +2,7 @@
  * Calls that threads share out among themselves. A call is an operation, its arguments on the first page, and a number of
  * tasks; a task reads the arguments, and writes only what no other task touches.
  */
+import { answerChunk } from './answer';
 import { binChunk, interleaveChunk, sortFloats } from './bin';
 import { address, CELLS, CUTS, float, FOUND, gathered, goalOf, highOf, int, lowOf, SEARCH, TABLE } from './control';
 import { growTree } from './deep';
@@ -35,6 +36,7 @@ export const SOFTMAX: i32 = 22;
 export const CLASS: i32 = 23;
 export const RENEW_QUANTILE: i32 = 24;
 export const RENEW_HUBER: i32 = 25;
+export const ANSWER: i32 = 26;
 export const GROW: i32 = 32;
 
 export function perform(operation: i32, task: i32, thread: i32): void {
@@ -57,6 +59,8 @@ export function perform(operation: i32, task: i32, thread: i32): void {
       return softmax(task);
     case CLASS:
       return oneClass(task);
+    case ANSWER:
+      return answer(task);
     case RENEW_QUANTILE:
     case RENEW_HUBER:
       return renew(operation, task);
@@ -192,4 +196,10 @@ function renew(operation: i32, task: i32): void {
 function grow(task: i32, thread: i32): void {
   const tree = load<usize>(address(1) + ((<usize>task) << 2));
   growTree(changetype<Forest>(address(0)), changetype<Growing>(tree), thread, int(2));
+}
+
+/** Arguments: rows, block, bytes of a row, trees, number of trees, values of a leaf, raw, outputs. */
+function answer(task: i32): void {
+  const outputs = int(7);
+  answerChunk(task, int(0), address(1), address(2), address(3), int(4), int(5), address(6), outputs);
 }

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
+import { SpecError } from '../core/spec-error.js';
 
 /** An address: bytes from the start of the memory, a multiple of 64. */
 export type Address = number;
@@ -99,6 +100,16 @@ export interface KernelCalls {
   ): void;
   walk(rows: number, columns: Address, stride: number, nodes: Address, raw: Address): void;
   grow(count: number, forest: Address, trees: Address, work: number): void;
+  answer(
+    rows: number,
+    block: Address,
+    stride: number,
+    trees: Address,
+    treeCount: number,
+    width: number,
+    raw: Address,
+    outputs: number,
+  ): void;
   lowOf(thread: number): Address;
   highOf(thread: number): Address;
   setThreads(count: number): void;
@@ -175,10 +186,17 @@ export class KernelMemory {
   private readonly helpers: Promise<unknown>[] = [];
   private free = FREE_AT;
 
-  /** Helpers start in the background and join in when they are there. Whoever makes a memory closes it. */
-  constructor(readonly threads: number) {
+  /**
+   * Helpers start in the background and join in when they are there. Whoever makes a memory closes it.
+   * @param mostBytes that will be allocated, where it is known: addresses are set aside for no more
+   */
+  constructor(
+    readonly threads: number,
+    mostBytes = MOST_PAGES * PAGE,
+  ) {
     compiled ??= new wasm.Module(readFileSync(new URL('../kernels/kernels.wasm', import.meta.url)));
-    this.memory = new wasm.Memory({ initial: 2, maximum: MOST_PAGES, shared: true });
+    const maximum = Math.min(MOST_PAGES, Math.ceil((FREE_AT + mostBytes) / PAGE));
+    this.memory = new wasm.Memory({ initial: 2, maximum, shared: true });
     const { exports } = new wasm.Instance(compiled, { env: { memory: this.memory } });
     this.call = exports as KernelCalls;
     this.call.setThreads(threads);
@@ -195,11 +213,18 @@ export class KernelMemory {
     }
   }
 
-  /** @throws RangeError when more than 4 GB would be in use. */
+  /** @throws SpecError DATA_TOO_LARGE when more than 4 GB would be in use. */
   allocate(bytes: number): Address {
     const at = this.free;
     this.free = at + Math.ceil(bytes / 64) * 64;
     const missing = Math.ceil((this.free - this.memory.buffer.byteLength) / PAGE);
+    if (this.free > MOST_PAGES * PAGE) {
+      throw new SpecError(
+        'DATA_TOO_LARGE',
+        'features',
+        'The table does not fit the 4 GB that tree models are trained in: take fewer rows, columns or classes, or a linear model.',
+      );
+    }
     if (missing > 0) this.memory.grow(missing);
     return at;
   }
