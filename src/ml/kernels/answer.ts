@@ -91,9 +91,11 @@ function nextOfAny(node: usize, row: usize): usize {
   const x = load<f32>(row + load<usize>(node));
   let isLeft = kind & 1;
   if (x == x) {
-    const code = <u32>x;
+    // Models from elsewhere may be asked about numbers that are no codes.
+    const code: u32 = x >= 0 && x < 4294967040 ? <u32>x : 0;
     const word = code >>> 5;
-    isLeft = word < (<u32>kind) >>> 1 ? <i32>((load<u32>(load<usize>(node, 4) + (word << 2)) >>> (code & 31)) & 1) : 0;
+    const isKnown = <f32>code == x && word < (<u32>kind) >>> 1;
+    isLeft = isKnown ? <i32>((load<u32>(load<usize>(node, 4) + (word << 2)) >>> (code & 31)) & 1) : 0;
   }
   return load<usize>(node, 8) + ((<usize>(isLeft ^ 1)) << 4);
 }
