@@ -11,6 +11,7 @@ const domains = [
   'datasets',
   'models',
   'training',
+  'tuning',
   'agreements',
   'metering',
   'serving',

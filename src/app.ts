@@ -34,6 +34,8 @@ import { Batcher, SessionPool } from './ml/infer.js';
 import { BlobStore } from './platform/blobs.js';
 import { TrainingRow } from './domain/training/training.entity.js';
 import { TrainingService } from './domain/training/training.service.js';
+import { StudyRow, TrialRow } from './domain/tuning/study.entity.js';
+import { StudyService } from './domain/tuning/study.service.js';
 import { type Clock, systemClock } from './platform/clock.js';
 import { type Db, openDb } from './platform/db.js';
 import { type Events, makeEvents } from './platform/events.js';
@@ -62,6 +64,8 @@ export const ENTITIES = [
   ModelAliasRow,
   TrainingRow,
   ModelImportRow,
+  StudyRow,
+  TrialRow,
 ];
 
 /** Everything that both processes stand on; made once per process, no GraphQL in it. */
@@ -84,6 +88,7 @@ export interface App {
   readonly models: ModelService;
   readonly trainings: TrainingService;
   readonly imports: ImportService;
+  readonly studies: StudyService;
   readonly agreements: AgreementService;
   readonly usage: UsageService;
   readonly endpoints: EndpointService;
@@ -103,6 +108,7 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
   const datasets = new DatasetService(db, clock, blobs);
   const splits = new SplitService(db, clock, blobs, datasets);
   const models = new ModelService(db, clock, blobs);
+  const trainings = new TrainingService(db, clock, models, splits);
   const agreements = new AgreementService({ db, clock, keys: blobs.keys, endpoints: offeredEndpoints });
   const policies = new Policies(db.gate, listener);
   const ledger = new LedgerService(db.ledger, log);
@@ -125,8 +131,9 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
     datasets,
     splits,
     models,
-    trainings: new TrainingService(db, clock, models, splits),
     imports: new ImportService({ db, clock, blobs, models, splits }),
+    trainings,
+    studies: new StudyService(db, clock, splits, trainings),
     agreements,
     usage: new UsageService({ db, clock, agreements }),
     endpoints: new EndpointService({ db, clock, models, agreements, policies }),

@@ -11,6 +11,7 @@ import { InvitedBy0000000000007 } from '../migrations/0007-invited-by.js';
 import { Installation0000000000008 } from '../migrations/0008-installation.js';
 import { TrainingOptions0000000000009 } from '../migrations/0009-training-options.js';
 import { Evaluation0000000000010 } from '../migrations/0010-evaluation.js';
+import { Tuning0000000000011 } from '../migrations/0011-tuning.js';
 import { Import0000000000012 } from '../migrations/0012-import.js';
 import { ConfigError, loadConfig } from './config.js';
 import { ensureOperator } from './domain/tenants/account.service.js';
@@ -29,6 +30,7 @@ export const MIGRATIONS = [
   Installation0000000000008,
   TrainingOptions0000000000009,
   Evaluation0000000000010,
+  Tuning0000000000011,
   Import0000000000012,
 ];
 

@@ -39,6 +39,7 @@ const KIND_OF_ARGUMENT: Record<string, IdKind> = {
   splitId: 'split',
   trainingId: 'training',
   importId: 'modelImport',
+  studyId: 'study',
   modelId: 'model',
   modelVersionId: 'modelVersion',
   versionId: 'modelVersion',
@@ -54,6 +55,8 @@ const KIND_OF_ARGUMENT: Record<string, IdKind> = {
   'trainingProgress(id)': 'training',
   'modelImport(id)': 'modelImport',
   'importProgress(id)': 'modelImport',
+  'study(id)': 'study',
+  'tuningProgress(id)': 'study',
   'model(id)': 'model',
   'modelVersion(id)': 'modelVersion',
   'endpoint(id)': 'endpoint',
@@ -68,6 +71,8 @@ const FILTERS = [
   'modelImports(modelId)',
   'trainings(filter.modelId)',
   'trainings(filter.datasetVersionId)',
+  'studies(filter.modelId)',
+  'studies(filter.datasetVersionId)',
 ];
 
 /** Ids that mean another tenant on purpose. */
@@ -89,6 +94,14 @@ const REST: Record<string, Record<string, unknown>> = {
   changeMemberRole: { role: 'VIEWER' },
   startImport: { target: 'bought', modelName: null },
   startTraining: { target: 'bought', algorithm: { linear: {} }, modelName: null, features: ['age'] },
+  startTuning: {
+    target: 'bought',
+    algorithms: ['LINEAR'],
+    search: 'RANDOM',
+    limits: { trials: 1 },
+    modelName: null,
+    features: ['age'],
+  },
   offerAgreement: {
     terms: {
       purposes: ['CREDIT'],
@@ -142,6 +155,12 @@ async function makeWorld(tenant: TestTenant): Promise<World> {
     { id: training.id },
   );
   const modelVersionId = done.modelVersion.id;
+  const { study } = await owner.mutate<{ study: { id: string; job: { id: string } } }>(
+    'startTuning',
+    { ...REST.startTuning, ...pick(data, ['datasetVersionId', 'splitId']), modelName: 'A model' },
+    'study { id job { id } }',
+  );
+  await untilJob(api.app, { tenantId: tenant.id }, study.job.id, isOver, 100_000);
   const { endpoint } = await owner.mutate<{ endpoint: { id: string } }>(
     'createEndpoint',
     { name: 'an-endpoint', modelVersionId },
@@ -192,6 +211,7 @@ async function makeWorld(tenant: TestTenant): Promise<World> {
     split: data.splitId,
     training: training.id,
     modelImport: modelImport.id,
+    study: study.id,
     model: training.model.id,
     modelVersion: modelVersionId,
     endpoint: endpoint.id,
@@ -387,8 +407,14 @@ describe.each(['by both locks', 'by the statements alone'])('another tenant’s 
       ['agreements', { endpointId: foreign.endpoint }],
       ['trainings', { modelId: foreign.model }],
       ['trainings', { datasetVersionId: foreign.datasetVersion }],
+      ['studies', { modelId: foreign.model }],
+      ['studies', { datasetVersionId: foreign.datasetVersion }],
     ] as const) {
-      const type = list === 'agreements' ? 'AgreementFilterInput' : 'TrainingFilterInput';
+      const type = {
+        agreements: 'AgreementFilterInput',
+        trainings: 'TrainingFilterInput',
+        studies: 'StudyFilterInput',
+      }[list];
       const { data, errors } = await owner.send<{ list: { nodes: unknown[] } | null }>(
         `query ($filter: ${type}) { list: ${list}(filter: $filter) { nodes { id } } }`,
         { filter },

@@ -3,6 +3,7 @@ import { ingest, ingestEnding } from './ingest.js';
 import type { Endings, Processors } from './processor.js';
 import { split } from './split.js';
 import { train, trainEnding } from './train.js';
+import { tune, tuneEnding } from './tune.js';
 
 /** Every job and who does it. */
 export const PROCESSORS: Processors = {
@@ -10,6 +11,12 @@ export const PROCESSORS: Processors = {
   split,
   train,
   import: importModel,
+  tune,
 };
 
-export const ENDINGS: Endings = { ingest: ingestEnding, train: trainEnding, import: importEnding };
+export const ENDINGS: Endings = {
+  ingest: ingestEnding,
+  train: trainEnding,
+  import: importEnding,
+  tune: tuneEnding,
+};

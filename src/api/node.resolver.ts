@@ -31,13 +31,14 @@ export const NODE_TYPES: ReadonlyMap<IdKind, string> = new Map<IdKind, string>([
   ['modelVersion', 'ModelVersion'],
   ['training', 'Training'],
   ['modelImport', 'ModelImport'],
+  ['study', 'Study'],
   ['endpoint', 'Endpoint'],
   ['agreement', 'Agreement'],
 ]);
 
 export function makeNodeKinds(app: App): NodeKinds {
-  const { db, tenants, applications, uploads, datasets, splits, models, trainings, imports, endpoints, agreements } =
-    app;
+  const { db, tenants, applications, uploads, datasets, splits, models, trainings } = app;
+  const { imports, studies, endpoints, agreements } = app;
   return {
     tenant: { permission: 'tenant:read', load: (scope, id) => tenants.find(scope, id) },
     membership: { permission: 'tenant:read', load: (scope, id) => tenants.findMember(scope, id) },
@@ -53,6 +54,7 @@ export function makeNodeKinds(app: App): NodeKinds {
     modelVersion: { permission: 'model:read', load: (scope, id) => models.findVersion(scope, id) },
     training: { permission: 'training:read', load: (scope, id) => trainings.find(scope, id) },
     modelImport: { permission: 'training:read', load: (scope, id) => imports.find(scope, id) },
+    study: { permission: 'training:read', load: (scope, id) => studies.find(scope, id) },
     endpoint: { permission: 'endpoint:read', load: (scope, id) => endpoints.find(scope, id) },
     agreement: { permission: 'agreement:read', load: (scope, id) => agreements.find(scope, id) },
   };

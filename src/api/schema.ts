@@ -21,6 +21,7 @@ import { AccountResolver } from '../domain/tenants/account.resolver.js';
 import { ApplicationResolver } from '../domain/tenants/application.resolver.js';
 import { TenantResolver } from '../domain/tenants/tenant.resolver.js';
 import { TrainingResolver } from '../domain/training/training.resolver.js';
+import { StudyResolver, TrialResolver } from '../domain/tuning/study.resolver.js';
 import { isResultUnion, refusalOf } from '../platform/graphql.js';
 import { kindOf } from '../platform/ids.js';
 import { makeNodeKinds, NODE_TYPES, NodeResolver } from './node.resolver.js';
@@ -44,6 +45,8 @@ const RESOLVERS: [ResolverClass, (app: App) => object][] = [
   [ModelVersionResolver, (app) => new ModelVersionResolver(app.models)],
   [ImportResolver, (app) => new ImportResolver(app.imports, app.models)],
   [TrainingResolver, (app) => new TrainingResolver(app.trainings, app.models)],
+  [StudyResolver, (app) => new StudyResolver(app.studies, app.models, app.trainings)],
+  [TrialResolver, () => new TrialResolver()],
   [AgreementResolver, (app) => new AgreementResolver(app.agreements)],
   [UsageResolver, (app) => new UsageResolver(app.usage)],
   [EndpointResolver, (app) => new EndpointResolver(app.endpoints)],

@@ -139,6 +139,11 @@ export const ERRORS = {
     status: 422,
     remedy: 'Give the columns, categories or classes that the message asks for.',
   },
+  NO_TRIAL_COMPLETED: {
+    refusal: 'STATE',
+    status: 422,
+    remedy: 'Read why the trials ended; give more time, or a larger limit of latency, and retry.',
+  },
   // jobs
   OUT_OF_MEMORY: {
     refusal: null,

@@ -17,6 +17,7 @@ export const ID_PREFIXES = {
   job: 'job',
   training: 'trn',
   modelImport: 'imp',
+  study: 'stu',
   model: 'mdl',
   modelVersion: 'mdv',
   endpoint: 'end',

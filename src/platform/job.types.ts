@@ -61,11 +61,17 @@ export class JobProgress {
 
   @Field(() => RoundMetric, { nullable: true, description: 'Training: the figure of the last round.' })
   metric?: RoundMetric | null;
+
+  @Field(() => Int, { nullable: true, description: 'Tuning: trials that have ended.' })
+  trials?: number | null;
+
+  @Field(() => Float, { nullable: true, description: 'Tuning: the metric of the best trial so far.' })
+  best?: number | null;
 }
 
 @ObjectType({ implements: Node, description: 'A piece of work in the background.' })
 export class Job extends Node {
-  @Field(() => String, { description: 'What kind of work: `ingest`, `split`, `train`, `import`.' })
+  @Field(() => String, { description: 'What kind of work: `ingest`, `split`, `train`, `import`, `tune`.' })
   name: string;
 
   @Field(() => JobStateEnum, { description: 'Where it stands.' })
@@ -97,6 +103,6 @@ export class Job extends Node {
   @Field(() => DateTime, { nullable: true, description: 'When it ended.' })
   finishedAt: Date | null;
 
-  @Field(() => ID, { description: 'What it works on: a dataset version, a split, a training, an import.' })
+  @Field(() => ID, { description: 'What it works on: a dataset version, a split, a training, an import, a study.' })
   subjectId: string;
 }

@@ -13,6 +13,7 @@ export const JOBS = {
   split: { queue: 'data', attempts: 3, subject: 'split', memoryShare: 0.5 },
   train: { queue: 'training', attempts: 3, subject: 'training', memoryShare: 1 },
   import: { queue: 'training', attempts: 3, subject: 'modelImport', memoryShare: 1 },
+  tune: { queue: 'training', attempts: 3, subject: 'study', memoryShare: 1 },
 } as const;
 
 export const JOB_STATES = ['QUEUED', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED'] as const;
@@ -118,6 +119,16 @@ export async function beatJob(tx: Tx, mine: Mine, progress: JobProgress | null):
   );
   if (!row) return 'LOST';
   return row.cancelRequested ? 'CANCEL' : 'GO_ON';
+}
+
+/** Whether this run still holds the job; if so, nobody takes it before the transaction ends. */
+export async function holdJob(tx: Tx, mine: Mine): Promise<boolean> {
+  const rows = await tx.query<unknown[]>(`select from job where ${MINE} for share`, [
+    mine.tenantId,
+    mine.id,
+    mine.attempt,
+  ]);
+  return rows.length === 1;
 }
 
 /** Marks success, if this run still holds the job and nobody has cancelled it; the row stays locked until the commit. */

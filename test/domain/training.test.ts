@@ -124,6 +124,7 @@ describe('a training through the API', () => {
     expect(trainingAlgorithms.map((one) => one.field)).toEqual([
       'decisionTree',
       'randomForest',
+      'extraTrees',
       'gradientBoosting',
       'xgboost',
       'lightgbm',

@@ -13,6 +13,7 @@ import * as models from './model.repo.js';
 import type { FigureName } from '../../ml/train.js';
 
 export type { ModelRow, ModelVersionRow } from './model.entity.js';
+export { isBetter } from './compare.js';
 export type { Signature } from '../../ml/infer.js';
 
 /** A proved artifact on its way into the registry; the blobs (ONNX file, packed fitted model) are written, their rows are not. */

@@ -80,6 +80,15 @@ export class ParameterValue {
   value: string;
 }
 
+@ObjectType({ description: 'A member of a combination.' })
+export class TrainingMember {
+  @Field(() => AlgorithmEnum, { description: 'How it learns.' })
+  algorithm: AlgorithmName;
+
+  @Field(() => [ParameterValue], { description: 'Its hyper-parameters.' })
+  parameters: ParameterValue[];
+}
+
 @ObjectType({ description: 'How much a column contributes.' })
 export class ColumnImportance {
   @Field(() => String, { description: 'The column.' })

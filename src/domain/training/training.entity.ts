@@ -43,6 +43,10 @@ export class TrainingRow {
   @Column('bigint')
   seed: number;
 
+  /** The study that chose it; null where a person did. */
+  @Column('text', { name: 'study_id', nullable: true })
+  studyId: string | null;
+
   @Column('text', { name: 'job_id' })
   jobId: string;
 

@@ -1,18 +1,5 @@
-import {
-  Arg,
-  Args,
-  Authorized,
-  Field,
-  FieldResolver,
-  ID,
-  Mutation,
-  ObjectType,
-  Query,
-  Resolver,
-  Root,
-  Subscription,
-} from 'type-graphql';
-import type { Algorithm, AlgorithmName, ParameterSpec } from '../../ml/spec.js';
+import { Arg, Args, Authorized, FieldResolver, ID, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
+import type { AlgorithmName, ParameterSpec } from '../../ml/spec.js';
 import { notFound } from '../../platform/errors.js';
 import { type News } from '../../platform/events.js';
 import { isFinal } from '../../platform/jobs.js';
@@ -21,7 +8,7 @@ import type { Page } from '../../platform/page.js';
 import { loadOne } from '../../platform/loader.js';
 import type { Scope } from '../../platform/scope.js';
 import { type ModelService } from '../models/model.service.js';
-import { AlgorithmEnum, Model, ModelVersion, ParameterValue } from '../models/model.types.js';
+import { AlgorithmEnum, Model, ModelVersion, ParameterValue, TrainingMember } from '../models/model.types.js';
 import { algorithmOf, fieldOf } from './algorithm.types.js';
 import { TrainingConstraints } from './constraint.types.js';
 import { describeAlgorithms, type TrainingService, type TrainingView } from './training.service.js';
@@ -41,15 +28,6 @@ import {
   TrainingFilterInput,
   type TrainingParameter,
 } from './training.types.js';
-
-@ObjectType({ description: 'A member of a combination.' })
-export class TrainingMember {
-  @Field(() => AlgorithmEnum, { description: 'How it learns.' })
-  algorithm: Algorithm;
-
-  @Field(() => [ParameterValue], { description: 'Its hyper-parameters, all of them.' })
-  parameters: ParameterValue[];
-}
 
 @Resolver(() => Training)
 export class TrainingResolver {

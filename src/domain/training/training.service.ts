@@ -44,7 +44,8 @@ interface AskedAlgorithm<Name extends AlgorithmName> {
   readonly path?: string;
 }
 
-export interface NewTraining extends Omit<FitOptions, 'members'> {
+/** What is to be learned from what: as it is asked for a training, and for a study. */
+export interface NewQuestion extends Omit<FitOptions, 'members'> {
   readonly datasetVersionId: string;
   readonly splitId: string;
   readonly target: string;
@@ -52,12 +53,18 @@ export interface NewTraining extends Omit<FitOptions, 'members'> {
   readonly features?: readonly string[] | null;
   readonly task?: TaskName | null;
   readonly positiveClass?: string | null;
-  /** A combination has members. */
-  readonly algorithm: AskedAlgorithm<AlgorithmName> & { readonly members?: readonly AskedAlgorithm<Algorithm>[] };
   readonly seed?: number | null;
   readonly modelId?: string | null;
   readonly modelName?: string | null;
 }
+
+export interface NewTraining extends NewQuestion {
+  /** A combination has members. */
+  readonly algorithm: AskedAlgorithm<AlgorithmName> & { readonly members?: readonly AskedAlgorithm<Algorithm>[] };
+}
+
+/** The same with what was not given. */
+export type Question = Omit<TrainingRow, 'id' | 'algorithm' | 'parameters' | 'studyId' | 'jobId'>;
 
 /** What a child process is given beside the keys: nothing of tenants or names. */
 export interface TrainingPlan {
@@ -93,44 +100,61 @@ export class TrainingService {
    * Puts a training in the queue. INVALID_INPUT with the field for what can be told without reading the data; what only the data
    * can tell is the job's failure. NOT_FOUND and NOT_READY for the data.
    */
-  async start(scope: Scope, input: NewTraining): Promise<TrainingView> {
+  start(scope: Scope, input: NewTraining): Promise<TrainingView> {
+    return inTenant(this.db, scope, (tx) => this.startIn(tx, scope, input));
+  }
+
+  /** The same in a transaction that is open. `studyId`: the study that chose it. */
+  async startIn(tx: Tx, scope: Scope, input: NewTraining, studyId: string | null = null): Promise<TrainingView> {
     const parameters = parametersOf(input.algorithm);
     const members = membersOf(input.algorithm);
+    const { name, members: asked = [] } = input.algorithm;
+    const common = await this.ask(tx, scope, input, [name, ...asked.map((one) => one.name)]);
+    const id = newId('training');
+    const row: TrainingRow = {
+      ...common,
+      id,
+      algorithm: name,
+      parameters,
+      options: { ...common.options, ...(members ? { members } : {}) },
+      studyId,
+      jobId: await enqueueJob(tx, scope, { name: 'train', subjectId: id }),
+    };
+    await trainings.insertTraining(tx, row);
+    const { modelId, datasetVersionId, splitId, target, algorithm, options, seed, createdAt } = row;
+    const detail = { modelId, datasetVersionId, splitId, target, algorithm, parameters, options, seed, studyId };
+    await appendAudit(tx, scope, { kind: 'training.started', subjectId: id, detail, at: createdAt });
+    return { ...row, job: await getJob(tx, scope, row.jobId) };
+  }
+
+  /**
+   * What a training and a study have in common, checked for the algorithms that are to learn; makes the model where it is new.
+   * INVALID_INPUT, NOT_FOUND, NOT_READY.
+   */
+  async ask(tx: Tx, scope: Scope, input: NewQuestion, algorithms: readonly AlgorithmName[]): Promise<Question> {
     const seed = input.seed ?? randomInt(2 ** 31);
     if (!Number.isSafeInteger(seed) || seed < 0 || seed >= 2 ** 32)
       throw invalid('seed', 'A seed is a whole number from 0 to 2^32 - 1.');
-    return inTenant(this.db, scope, async (tx) => {
-      const data = await this.splits.trainingInput(tx, scope, input);
-      checkColumns(input, data);
-      const features = input.features ? [...input.features] : usualFeatures(input, data);
-      checkOptions(input, features, data);
-      const { model, isNew } = await this.models.named(tx, scope, input);
-      const id = newId('training');
-      const row: TrainingRow = {
-        tenantId: scope.tenantId,
-        id,
-        modelId: model.id,
-        datasetVersionId: input.datasetVersionId,
-        splitId: input.splitId,
-        target: input.target,
-        features,
-        task: input.task ?? 'AUTO',
-        positiveClass: input.positiveClass ?? null,
-        algorithm: input.algorithm.name,
-        parameters,
-        options: optionsOf(input, members),
-        seed,
-        jobId: await enqueueJob(tx, scope, { name: 'train', subjectId: id }),
-        createdAt: this.clock.now(),
-      };
-      await trainings.insertTraining(tx, row);
-      if (isNew) await appendAudit(tx, scope, { kind: 'model.created', subjectId: model.id, at: row.createdAt });
-      const { modelId, datasetVersionId, splitId, target, algorithm } = row;
-      const { parameters: all, options } = row;
-      const detail = { modelId, datasetVersionId, splitId, target, algorithm, parameters: all, options, seed };
-      await appendAudit(tx, scope, { kind: 'training.started', subjectId: id, detail, at: row.createdAt });
-      return { ...row, job: await getJob(tx, scope, row.jobId) };
-    });
+    const data = await this.splits.trainingInput(tx, scope, input);
+    checkColumns(input, data);
+    const features = input.features ? [...input.features] : usualFeatures(input, data);
+    checkOptions(input, { algorithms, features }, data);
+    const { model, isNew } = await this.models.named(tx, scope, input);
+    const createdAt = this.clock.now();
+    if (isNew) await appendAudit(tx, scope, { kind: 'model.created', subjectId: model.id, at: createdAt });
+    return {
+      tenantId: scope.tenantId,
+      modelId: model.id,
+      datasetVersionId: input.datasetVersionId,
+      splitId: input.splitId,
+      target: input.target,
+      features,
+      task: input.task ?? 'AUTO',
+      positiveClass: input.positiveClass ?? null,
+      options: optionsOf(input),
+      seed,
+      createdAt,
+    };
   }
 
   /** Ends it within a second. CONFLICT if it is over. */
@@ -252,7 +276,7 @@ export function describeAlgorithms() {
   return [...ALGORITHMS, ...COMBINATIONS].map((name) => ({ name, ...SPECS[name] }));
 }
 
-function checkColumns(input: NewTraining, data: TrainingData): void {
+function checkColumns(input: NewQuestion, data: TrainingData): void {
   const names = new Set(data.version.columns!.map((column) => column.name));
   const known = (name: string) => names.has(name);
   if (!known(input.target)) throw invalid('target', 'The dataset has no such column.');
@@ -265,7 +289,7 @@ function checkColumns(input: NewTraining, data: TrainingData): void {
   if (new Set(input.features).size < input.features.length) throw invalid('features', 'A column is named twice.');
 }
 
-function checkWeight({ weightColumn, target, features }: NewTraining, { version }: TrainingData): void {
+function checkWeight({ weightColumn, target, features }: NewQuestion, { version }: TrainingData): void {
   if (!weightColumn) return;
   const refuse = (message: string): never => {
     throw invalid('weightColumn', message);
@@ -288,12 +312,8 @@ function membersOf({ name, members, path }: NewTraining['algorithm']): readonly 
 }
 
 /** What was given of the options, as it is kept. */
-function optionsOf({ constraints, weightColumn }: NewTraining, members: readonly Member[] | null): FitOptions {
-  return {
-    ...(constraints ? { constraints } : {}),
-    ...(weightColumn ? { weightColumn } : {}),
-    ...(members ? { members } : {}),
-  };
+function optionsOf({ constraints, weightColumn }: NewQuestion): FitOptions {
+  return { ...(constraints ? { constraints } : {}), ...(weightColumn ? { weightColumn } : {}) };
 }
 
 /** The parameters with those of the members, as `members.0.learningRate`: what a version keeps and two versions are compared by. */
@@ -304,25 +324,28 @@ function allParameters({ parameters, options }: TrainingRow): AnyParameters {
   return { ...parameters, ...Object.fromEntries(ofMembers) };
 }
 
-/** @param features the columns to learn from */
-function checkOptions({ constraints, algorithm }: NewTraining, features: readonly string[], data: TrainingData): void {
+/** `features`: the columns to learn from. */
+function checkOptions(
+  { constraints }: NewQuestion,
+  { algorithms, features }: { algorithms: readonly AlgorithmName[]; features: readonly string[] },
+  data: TrainingData,
+): void {
   if (!constraints) return;
   const columns = data.version
     .columns!.filter(({ name }) => features.includes(name))
     .map(({ name, type }) => ({ name, kind: type.toLowerCase() as Lowercase<typeof type> }));
-  for (const { name } of [algorithm, ...(algorithm.members ?? [])])
-    asInput('input', () => checkConstraints(constraints, SPECS[name], columns));
+  for (const name of algorithms) asInput('input', () => checkConstraints(constraints, SPECS[name], columns));
 }
 
 /** Columns that tell something of more than one row: no identifiers, free text, constants. */
-function usualFeatures({ target, weightColumn }: NewTraining, { version }: TrainingData): string[] {
+function usualFeatures({ target, weightColumn }: NewQuestion, { version }: TrainingData): string[] {
   const others = [target, weightColumn];
   const features = version.columns!.filter(({ name, role }) => role === 'FEATURE' && !others.includes(name));
   if (features.length === 0) throw invalid('features', 'The dataset has no column to learn from; name some.');
   return features.map(({ name }) => name);
 }
 
-function invalid(field: string, message: string): AppError {
+export function invalid(field: string, message: string): AppError {
   return new AppError('INVALID_INPUT', message, { field: `input.${field}` });
 }
 

@@ -43,6 +43,9 @@ export class Training extends Node {
   @Field(() => Long, { description: 'The seed of all randomness: the same one gives the same model.' })
   seed: number;
 
+  @Field(() => ID, { nullable: true, description: 'The study that chose it; null where a person did.' })
+  studyId: string | null;
+
   @Field(() => Job, { description: 'The work: state, progress, why it failed.' })
   job: Job;
 
