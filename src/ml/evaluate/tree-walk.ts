@@ -16,7 +16,9 @@ export function goesLeft(trees: CompiledTrees, node: number, x: Float32Array, ro
   const set = trees.setAt[node]!;
   if (set < 0) return value <= trees.threshold[node]!;
   const word = value >>> 5;
-  return word < trees.setWords[node]! && ((trees.sets[set + word]! >>> (value & 31)) & 1) === 1;
+  return (
+    value >>> 0 === value && word < trees.setWords[node]! && ((trees.sets[set + word]! >>> (value & 31)) & 1) === 1
+  );
 }
 
 /** Adds to cover[node] how many of the `size` rows of `x` (size x features) pass through each node. */
