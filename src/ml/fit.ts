@@ -130,6 +130,36 @@ export async function fitModel(spec: FitSpec, lesson: Lesson): Promise<Fit> {
   return { fitted: finish(spec, lesson, learned), learned };
 }
 
+/**
+ * All once more from the training and validation rows together, with the threshold, the calibration and the best rounds of `first`.
+ * @throws SpecError BAD_PARAMETER where a member would stop its rounds by rows that it learns from
+ */
+export async function refitModel(spec: FitSpec, lesson: Lesson, first: Fit): Promise<Fit> {
+  const { target, trainRows, validationRows } = lesson;
+  const stopping = (spec.members ?? []).findIndex((member) => stopsEarly(member));
+  if (stopping >= 0 && spec.algorithm !== 'BAGGING')
+    throw new SpecError(
+      'BAD_PARAMETER',
+      `members.${stopping}.earlyStoppingRounds`,
+      'A member that is refitted on the validation rows cannot be stopped by them: give its rounds, and earlyStoppingRounds 0.',
+    );
+  const fixed: AnyParameters = stopsEarly(spec) ? { nEstimators: first.learned.bestRound, earlyStoppingRounds: 0 } : {};
+  const known = validationRows.filter((row) => target.classes === null || target.y[row] >= 0);
+  const all = new Uint32Array(trainRows.length + known.length);
+  all.set(trainRows);
+  all.set(known, trainRows.length);
+  const again = { ...spec, parameters: { ...spec.parameters, ...fixed } };
+  const { fitted, learned } = await fitModel(again, { ...lesson, trainRows: all.sort() });
+  const { threshold, calibration } = first.fitted;
+  return { fitted: { ...fitted, threshold, ...(calibration === undefined ? {} : { calibration }) }, learned };
+}
+
+/** Whether the rounds of a fit are stopped by its validation rows. */
+export function stopsEarly({ algorithm, parameters }: Pick<FitSpec, 'algorithm' | 'parameters'>): boolean {
+  const whole = parseParameters(algorithm, parameters);
+  return 'earlyStoppingRounds' in whole && whole.earlyStoppingRounds > 0;
+}
+
 /** Rounds at most: trees per output, or steps of the optimiser; of a combination, those of all its fits. */
 export function roundsOf(spec: FitSpec): number {
   if (!isCombination(spec.algorithm)) return roundsOfOne({ ...spec, algorithm: spec.algorithm });
@@ -162,7 +192,11 @@ async function learn(spec: FitSpec, lesson: Lesson): Promise<Learned> {
   const { algorithm, parameters } = spec;
   if (!isCombination(algorithm)) return learnOne({ algorithm, parameters }, lesson, spec.constraints ?? null);
   const members = parseMembers(algorithm, spec.members ?? null)!;
-  const team: Team = { rounds: members.map(roundsOfOne), learn: (m, part) => learnOne(members[m], part) };
+  const team: Team = {
+    rounds: members.map(roundsOfOne),
+    weights: members.map(({ weight }) => weight ?? 1),
+    learn: (m, part) => learnOne(members[m], part, spec.constraints ?? null),
+  };
   switch (algorithm) {
     case 'VOTING':
       return fitVoting(lesson, team, parseParameters(algorithm, parameters));

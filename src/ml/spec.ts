@@ -51,6 +51,8 @@ export type Parameters<A extends AlgorithmName = AlgorithmName> = ValuesOf<(type
 export interface Member {
   readonly algorithm: Algorithm;
   readonly parameters: AnyParameters;
+  /** VOTING with weighting GIVEN: what it counts against the others, above 0; by default 1. */
+  readonly weight?: number;
 }
 
 /** Parameters of any algorithm, as they are stored. */
@@ -63,6 +65,11 @@ export interface FitOptions {
   readonly constraints?: Constraints | null;
   /** A column of numbers above 0: what each row counts. */
   readonly weightColumn?: string | null;
+  /**
+   * Whether, once the validation rows have told rounds and threshold, all is learned once more from training and validation rows
+   * together. The figures of the validation part are those of the first model.
+   */
+  readonly refit?: boolean | null;
 }
 
 /**
@@ -97,7 +104,13 @@ export const MAX_MEMBERS = 10;
 export function parseMembers(
   algorithm: AlgorithmName,
   members:
-    readonly { readonly algorithm: string; readonly parameters?: Readonly<Record<string, unknown>> | null }[] | null,
+    
+    | readonly {
+        readonly algorithm: string;
+        readonly parameters?: Readonly<Record<string, unknown>> | null;
+        readonly weight?: number | null;
+      }[]
+    | null,
 ): readonly Member[] | null {
   const refuse = (field: string, message: string): never => {
     throw new SpecError('BAD_PARAMETER', field, message);
@@ -110,8 +123,12 @@ export function parseMembers(
   return members.map((member, m) => {
     const name = ALGORITHMS.find((known) => known === member.algorithm);
     if (name === undefined) return refuse(`members.${m}`, 'A member is an algorithm that stands alone.');
+    const { weight } = member;
+    if (weight !== undefined && weight !== null && !(weight > 0 && weight < Infinity))
+      return refuse(`members.${m}.weight`, 'The weight of a member must be above 0.');
     try {
-      return { algorithm: name, parameters: parseParameters(name, member.parameters) as AnyParameters };
+      const parameters = parseParameters(name, member.parameters) as AnyParameters;
+      return { algorithm: name, parameters, ...(weight == null ? {} : { weight }) };
     } catch (error) {
       if (!(error instanceof SpecError)) throw error;
       throw new SpecError(error.code, `members.${m}.${error.field}`, error.message);

@@ -9,7 +9,7 @@ import { type Metrics } from './core/metric.js';
 import { type FittedModel } from './core/model.js';
 import { Pace } from './core/pace.js';
 import { type Table } from './core/table.js';
-import { fitModel, type FitSpec, planFit, requireRows, roundsOf } from './fit.js';
+import { fitModel, type FitSpec, planFit, refitModel, requireRows, roundsOf } from './fit.js';
 import { exportOnnx } from './onnx/export.js';
 import { type ParityProof, proveParity } from './onnx/parity.js';
 
@@ -64,7 +64,8 @@ export async function train(spec: TrainSpec, table: Table, context: TrainContext
   const { target, rows } = plan;
   const history: { round: number; metric: string; train?: number; validation: number }[] = [];
   const rounds = roundsOf(spec);
-  context.onRound({ round: 0, rounds, metric: null });
+  const allRounds = spec.refit ? 2 * rounds : rounds;
+  context.onRound({ round: 0, rounds: allRounds, metric: null });
   const lesson: Lesson = {
     table,
     columns: plan.columns,
@@ -77,22 +78,25 @@ export async function train(spec: TrainSpec, table: Table, context: TrainContext
     ...(context.threads === undefined ? {} : { threads: context.threads }),
     onRound: (round, metric) => {
       // Members are measured on other rows than the combination, whose own loss is the one to keep.
-      if (metric.part === undefined)
+      if (metric.part === undefined && round <= rounds)
         history.push({
           round,
           metric: metric.name,
           ...(metric.train === undefined ? {} : { train: metric.train }),
           validation: metric.validation,
         });
-      context.onRound({ round, rounds, metric });
+      context.onRound({ round, rounds: allRounds, metric });
     },
   };
-  const { fitted, learned } = await fitModel(spec, lesson);
+  const first = await fitModel(spec, lesson);
+  const { fitted, learned } = spec.refit
+    ? await refitModel(spec, { ...lesson, onRound: (round, metric) => lesson.onRound(rounds + round, metric) }, first)
+    : first;
   const onnx = exportOnnx(fitted, { name: spec.algorithm.toLowerCase(), metadata: spec.metadata ?? {} });
   return {
     fitted,
     onnx,
-    validation: await evaluateModel(fitted, table, target, rows.validation, { seed: spec.seed, pace }),
+    validation: await evaluateModel(first.fitted, table, target, rows.validation, { seed: spec.seed, pace }),
     test: await evaluateModel(fitted, table, target, rows.test, { seed: spec.seed, pace }),
     importance: importance(learned),
     rounds: learned.rounds,

@@ -231,7 +231,7 @@ describe('search spaces', () => {
 
   it.each([
     [{ parameter: 'nothing', low: 1 }, 'UNKNOWN_PARAMETER'],
-    [{ parameter: 'numLeaves', low: 1, high: 10 }, 'BAD_PARAMETER'],
+    [{ parameter: 'numLeaves', low: -1, high: 10 }, 'BAD_PARAMETER'],
     [{ parameter: 'numLeaves', low: 2.5, high: 10 }, 'BAD_PARAMETER'],
     [{ parameter: 'numLeaves', low: 20, high: 10 }, 'BAD_PARAMETER'],
     [{ parameter: 'numLeaves', low: 2, values: [3] }, 'BAD_PARAMETER'],

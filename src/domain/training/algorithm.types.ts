@@ -56,6 +56,7 @@ const VALUES: Readonly<Record<string, string>> = {
   'maxFeatures.AUTO': 'SQRT for classes, HALF for numbers.',
   EQUAL: 'All members count the same.',
   FITTED: 'The weights of least loss on the validation rows.',
+  GIVEN: 'The weights given with the members, as a tuning finds them; all the same where none are given.',
   SQRT: 'The square root of their number.',
   LOG2: 'The binary logarithm of their number.',
   THIRD: 'A third of them.',

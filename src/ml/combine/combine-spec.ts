@@ -12,10 +12,10 @@ export const VOTING = {
     {
       name: 'weighting',
       type: 'ENUM',
-      values: ['EQUAL', 'FITTED'],
+      values: ['EQUAL', 'FITTED', 'GIVEN'],
       default: 'EQUAL',
       description:
-        'Whether all members count the same, or by weights of least loss on the validation rows (not negative, their sum 1).',
+        'Whether all members count the same, by weights of least loss on the validation rows (not negative, their sum 1), or by the weights given with them.',
     },
     calibration,
     decisionThreshold,

@@ -18,6 +18,8 @@ import { fitStack } from './stack.js';
 export interface Team {
   /** Most rounds of each member. */
   readonly rounds: readonly number[];
+  /** What each member counts against the others where weights are given. */
+  readonly weights: readonly number[];
   /** Learns member `member`; the model stands alone. */
   learn(member: number, lesson: Lesson): Promise<Learned>;
 }
@@ -26,10 +28,12 @@ export async function fitVoting(lesson: Lesson, team: Team, p: Parameters<'VOTIN
   const course = new Course(lesson, team);
   const learned: Learned[] = [];
   for (const m of team.rounds.keys()) learned.push(await course.learn({ member: m, fold: null }, lesson));
+  const given = p.weighting === 'GIVEN' ? team.weights : team.weights.map(() => 1);
+  const total = given.reduce((sum, weight) => sum + weight, 0);
   const weights =
     p.weighting === 'FITTED'
       ? await fitWeights(lesson, learned.map(singleModel))
-      : new Float64Array(learned.length).fill(1 / learned.length);
+      : Float64Array.from(given, (weight) => weight / total);
   return course.finish(learned, { weights, stack: null });
 }
 

@@ -4,8 +4,9 @@ import { type FittedModel } from '../core/model.js';
 import { type Pace } from '../core/pace.js';
 import { predictTable } from '../core/predict.js';
 import { type ThresholdRule } from '../core/threshold.js';
-import { fitModel, type FitSpec, roundsOf } from '../fit.js';
+import { fitModel, type FitSpec, roundsOf, stopsEarly } from '../fit.js';
 import { exportOnnx } from '../onnx/export.js';
+import { parseParameters } from '../spec.js';
 import { asLoss, judgeScores } from './figure.js';
 import { measureLatency } from './latency.js';
 import { type Panel, shareOf } from './panel.js';
@@ -92,11 +93,6 @@ interface Fits {
   readonly rounds: number | null;
 }
 
-/** Whether rounds of a fit are stopped by its validation rows. */
-export function stopsEarly({ algorithm, parameters }: FitSpec): boolean {
-  return algorithm === 'GRADIENT_BOOSTING' && parameters['earlyStoppingRounds'] !== 0;
-}
-
 /**
  * One part: rounds are stopped by the rows that judge; that so much is chosen by them is nothing among many rows. Folds are small,
  * and each stopped by its own rows would flatter boosting against families without rounds: so the first fold only tells how many
@@ -106,7 +102,8 @@ async function fitStopping(panel: Panel, spec: FitSpec, climb: Climb, tools: Jud
   const most = roundsOf(spec);
   const curves: number[][] = [];
   let best = Infinity;
-  const firstCurve = watch(curves, (round, loss) => {
+  const sign = HIGHER_IS_BETTER.has(spec.parameters['stoppingMetric'] as string) ? -1 : 1;
+  const firstCurve = watch(curves, sign, (round, loss) => {
     best = Math.min(best, loss);
     while (round >= climb.next * most) climb.climb(best);
   });
@@ -116,18 +113,21 @@ async function fitStopping(panel: Panel, spec: FitSpec, climb: Climb, tools: Jud
   const rest = { ...spec, parameters: { ...spec.parameters, nEstimators: enough, earlyStoppingRounds: 0 } };
   const fits = [first.fitted];
   for (let part = 1; part < panel.parts.length; part++)
-    fits.push((await fitPart(panel, rest, part, 1, watch(curves), tools)).fitted);
+    fits.push((await fitPart(panel, rest, part, 1, watch(curves, sign), tools)).fitted);
   const rounds = bestRoundOf(curves);
   return { fits: fits.map((fitted) => cutRounds(fitted, rounds)), rounds };
 }
 
+/** Values of `stoppingMetric` that are no losses. */
+const HIGHER_IS_BETTER: ReadonlySet<string> = new Set(['AUC', 'ACCURACY', 'F1']);
+
 /** Notes the validation loss of each round. */
-function watch(curves: number[][], also?: (round: number, loss: number) => void): OnRound {
+function watch(curves: number[][], sign: 1 | -1, also?: (round: number, loss: number) => void): OnRound {
   const curve: number[] = [];
   curves.push(curve);
   return (round, { validation }) => {
-    curve.push(validation);
-    also?.(round, validation);
+    curve.push(sign * validation);
+    also?.(round, sign * validation);
   };
 }
 
@@ -176,7 +176,7 @@ async function fitParts(panel: Panel, spec: FitSpec, share: number, tools: Judge
 function fitPart(panel: Panel, spec: FitSpec, part: number, share: number, onRound: OnRound, { pace }: JudgeTools) {
   const { table, plan, parts } = panel;
   const { train, judged } = parts[part]!;
-  return fitModel(spec, {
+  return fitModel(uncalibrated(spec), {
     table,
     columns: plan.columns,
     target: plan.target,
@@ -188,6 +188,12 @@ function fitPart(panel: Panel, spec: FitSpec, part: number, share: number, onRou
     onRound,
     threads: THREADS,
   });
+}
+
+/** Calibration is learned from the rows that judge here: it would flatter. */
+function uncalibrated(spec: FitSpec): FitSpec {
+  const hasRule = 'calibration' in parseParameters(spec.algorithm, spec.parameters);
+  return hasRule ? { ...spec, parameters: { ...spec.parameters, calibration: 'NONE' } } : spec;
 }
 
 /** Scores of the judged rows, part by part. */

@@ -32,6 +32,8 @@ export interface PanelShape {
   /** Null: the validation part. */
   readonly folds: number | null;
   readonly repeats: number;
+  /** Rows that a fit learns from at most; those of larger parts are drawn. */
+  readonly mostRows?: number;
 }
 
 const FOLDS_STREAM = 0xf01d;
@@ -40,17 +42,25 @@ const MOST_FOLDS = 20;
 
 /** @throws SpecError for what the request or the data rule out */
 export function makePanel(spec: StudySpec, table: Table, assignment: Uint8Array, shape: PanelShape): Panel {
-  const { folds, repeats } = shape;
+  const { folds, repeats, mostRows = Infinity } = shape;
   if (folds !== null && !(Number.isInteger(folds) && folds >= 2 && folds <= MOST_FOLDS))
     throw new SpecError('BAD_PARAMETER', 'folds', `folds must be a whole number from 2 to ${MOST_FOLDS}.`);
-  // The plan does not depend on the algorithm.
-  const plan = planFit({ ...spec, algorithm: 'LINEAR', parameters: {} }, table, assignment);
+  // Of the algorithm the plan takes only whether it can be held to constraints.
+  const plan = planFit(
+    { ...spec, algorithm: spec.algorithms?.[0] ?? 'GRADIENT_BOOSTING', parameters: {} },
+    table,
+    assignment,
+  );
   requireRows(plan, 'train', 'validation');
   const metric = metricOf(spec.metric, plan.target.task);
-  const parts =
+  const whole =
     folds === null
       ? [{ train: plan.rows.train, judged: plan.rows.validation }]
       : Array.from({ length: repeats }, (_, r) => dealFolds(plan, folds, new Rng(spec.seed, FOLDS_STREAM + r))).flat();
+  const parts = whole.map(({ train, judged }) => ({
+    train: shareOf(plan, train, mostRows / train.length, spec.seed),
+    judged,
+  }));
   const actual = Float64Array.from(parts.flatMap(({ judged }) => [...pick(plan.target.y, judged)]));
   return { table, plan, metric, parts, folds, repeats: folds === null ? 1 : repeats, actual };
 }

@@ -5,7 +5,8 @@
  */
 import { type FigureName } from '../core/metric.js';
 import { asLoss } from './figure.js';
-import { type Cutoff, stopsEarly } from './judge.js';
+import { stopsEarly } from '../fit.js';
+import { type Cutoff } from './judge.js';
 import { type Proposal } from './propose.js';
 import { type Trial } from './study.js';
 
@@ -16,16 +17,12 @@ type Setting = Pick<Proposal, 'algorithm' | 'parameters'>;
 
 /** Shares of the rounds, where a fit has rounds to be stopped at: nothing is fitted twice. */
 export function roundRungs(setting: Setting): readonly number[] {
-  return hasRounds(setting) ? [ETA ** -3, ETA ** -2, ETA ** -1] : [];
+  return stopsEarly(setting) ? [ETA ** -3, ETA ** -2, ETA ** -1] : [];
 }
 
 /** Shares of the rounds, else of the rows. */
 export function allRungs(setting: Setting): readonly number[] {
-  return hasRounds(setting) ? roundRungs(setting) : [ETA ** -2, ETA ** -1];
-}
-
-function hasRounds({ algorithm, parameters }: Setting): boolean {
-  return stopsEarly({ algorithm, parameters, target: '', features: null, task: 'AUTO', seed: 0 });
+  return stopsEarly(setting) ? roundRungs(setting) : [ETA ** -2, ETA ** -1];
 }
 
 /**

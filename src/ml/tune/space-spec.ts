@@ -52,6 +52,18 @@ const choice = (parameter: string, ...values: readonly ParameterValue[]): Dimens
   values,
 });
 
+const sampled = [float('subsample', 0.5, 1), float('colsample', 0.3, 1)];
+const leafWise: SearchSpace = {
+  fixed: { nEstimators: 1000, earlyStoppingRounds: 50 },
+  dimensions: [
+    logFloat('learningRate', 0.01, 0.3),
+    logInt('numLeaves', 4, 128),
+    logInt('minSamplesLeaf', 2, 100),
+    logFloat('regLambda', 0.01, 100),
+    ...sampled,
+  ],
+};
+
 /** Algorithms without an entry are not searched on their own. */
 export const SEARCH_SPACES: Partial<Record<Algorithm, SearchSpace>> = {
   DECISION_TREE: {
@@ -66,16 +78,25 @@ export const SEARCH_SPACES: Partial<Record<Algorithm, SearchSpace>> = {
       choice('bootstrap', true, false),
     ],
   },
+  EXTRA_TREES: {
+    fixed: { nEstimators: 200 },
+    dimensions: [
+      logInt('minSamplesLeaf', 1, 50),
+      choice('maxFeatures', 'SQRT', 'THIRD', 'HALF', 'ALL'),
+      choice('bootstrap', true, false),
+    ],
+  },
   // Rounds are found by early stopping, so that they need no search of their own.
-  GRADIENT_BOOSTING: {
+  GRADIENT_BOOSTING: leafWise,
+  LIGHTGBM: leafWise,
+  XGBOOST: {
     fixed: { nEstimators: 1000, earlyStoppingRounds: 50 },
     dimensions: [
       logFloat('learningRate', 0.01, 0.3),
-      logInt('numLeaves', 4, 128),
-      logInt('minSamplesLeaf', 2, 100),
+      int('maxDepth', 2, 10),
+      logFloat('minChildWeight', 0.1, 30),
       logFloat('regLambda', 0.01, 100),
-      float('subsample', 0.5, 1),
-      float('colsample', 0.3, 1),
+      ...sampled,
     ],
   },
   LINEAR: {
@@ -83,3 +104,6 @@ export const SEARCH_SPACES: Partial<Record<Algorithm, SearchSpace>> = {
     dimensions: [logFloat('l2', 0.001, 1000)],
   },
 };
+
+/** What is searched where nobody chose: LIGHTGBM grows the same trees as GRADIENT_BOOSTING. */
+export const SEARCHED = (Object.keys(SEARCH_SPACES) as Algorithm[]).filter((algorithm) => algorithm !== 'LIGHTGBM');

@@ -6,7 +6,7 @@ import { type ParameterSpec } from '../core/parameter.js';
 import { type Rng } from '../core/rng.js';
 import { SpecError } from '../core/spec-error.js';
 import { type Algorithm, ALGORITHM_SPECS, type AnyParameters, parseParameters } from '../spec.js';
-import { type Dimension, type ParameterValue, SEARCH_SPACES, type SearchSpace } from './space-spec.js';
+import { type Dimension, type ParameterValue, SEARCH_SPACES, SEARCHED, type SearchSpace } from './space-spec.js';
 import { type SpaceOverride, type StudySpec } from './study.js';
 
 export type Spaces = ReadonlyMap<Algorithm, SearchSpace>;
@@ -17,7 +17,7 @@ export type Point = readonly (number | null)[];
  * @throws SpecError BAD_PARAMETER or UNKNOWN_PARAMETER for overrides that name or hold what the algorithm does not take
  */
 export function spacesOf({ algorithms, space }: Pick<StudySpec, 'algorithms' | 'space'>): Spaces {
-  const searched = algorithms ?? (Object.keys(SEARCH_SPACES) as Algorithm[]);
+  const searched = algorithms ?? SEARCHED;
   if (searched.length === 0) throw new SpecError('BAD_PARAMETER', 'algorithms', 'Name at least one algorithm.');
   const spaces = new Map<Algorithm, SearchSpace>();
   for (const algorithm of searched) {
