@@ -6,7 +6,6 @@ import { Rng } from '../../src/ml/core/rng.js';
 import { type Design, multiply, multiplyTransposed } from '../../src/ml/linear/design.js';
 import { fitLogistic } from '../../src/ml/linear/logistic.js';
 import { fitRidge } from '../../src/ml/linear/ridge.js';
-import { parseParameters } from '../../src/ml/spec.js';
 import { freshSeed } from './tables.js';
 
 interface Fitted {
@@ -29,6 +28,7 @@ const design: Design = {
   numbers: goldens.x.map((values, feature) => ({ feature, values: Float32Array.from(values) })),
   oneHots: [],
 };
+const rowsOf = (of: Design, y: readonly number[]) => ({ design: of, y: Float64Array.from(y), weights: null });
 const pace = new Pace(new AbortController().signal);
 
 function expectWeights(
@@ -42,7 +42,7 @@ function expectWeights(
 }
 
 it('ridge has the weights of scikit-learn', async () => {
-  expectWeights(await fitRidge(design, Float64Array.from(goldens.ridge.y), goldens.l2, pace), goldens.ridge);
+  expectWeights(await fitRidge(rowsOf(design, goldens.ridge.y), goldens.l2, pace), goldens.ridge);
 });
 
 it.each([
@@ -51,9 +51,10 @@ it.each([
 ] as readonly ['binary' | 'multi', Loss][])(
   '%s logistic regression has the weights of scikit-learn',
   async (name, loss) => {
-    const y = Float64Array.from(goldens[name].y);
-    const parameters = parseParameters('LINEAR', { l2: goldens.l2, tolerance: 1e-9, maxIterations: 1000 });
-    expectWeights(await fitLogistic(design, y, design, y, loss, parameters, pace, () => {}), goldens[name]);
+    const rows = rowsOf(design, goldens[name].y);
+    const data = { train: rows, validation: rows, pace, onStep: () => {} };
+    const stop = { tolerance: 1e-9, maxIterations: 1000 };
+    expectWeights(await fitLogistic(data, loss, goldens.l2, stop), goldens[name]);
   },
 );
 
@@ -63,9 +64,9 @@ it('ridge without a penalty survives columns that depend on each other', async (
     width: 6,
     numbers: [...design.numbers, ...design.numbers.map(({ values }, f) => ({ feature: 3 + f, values }))],
   };
-  const { weights } = await fitRidge(twice, Float64Array.from(goldens.ridge.y), 0, pace);
+  const { weights } = await fitRidge(rowsOf(twice, goldens.ridge.y), 0, pace);
   expect(weights.every(Number.isFinite)).toBe(true);
-  const single = await fitRidge(design, Float64Array.from(goldens.ridge.y), 0, pace);
+  const single = await fitRidge(rowsOf(design, goldens.ridge.y), 0, pace);
   for (let f = 0; f < 3; f++) expect(weights[f] + weights[3 + f]).toBeCloseTo(single.weights[f], 3);
 });
 

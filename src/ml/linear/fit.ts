@@ -2,10 +2,14 @@
 import { fitLinearFeatures } from '../features/tabular.js';
 import { type Learned, type Lesson, pick } from '../core/learned.js';
 import { logistic, softmax } from '../core/loss.js';
+import { squaredError } from '../core/residual-loss.js';
 import { SpecError } from '../core/spec-error.js';
 import { type Parameters } from '../spec.js';
-import { type Design, deviations, makeDesign, multiply } from './design.js';
-import { fitLogistic } from './logistic.js';
+import { type LinearData, type Rows } from './data.js';
+import { type Design, deviations, makeDesign } from './design.js';
+import { fitElasticNet } from './elastic-net.js';
+import { fitLogistic, meanLoss } from './logistic.js';
+import { fitProximal } from './proximal.js';
 import { fitRidge } from './ridge.js';
 import { type Weights } from './weights.js';
 
@@ -13,7 +17,7 @@ import { type Weights } from './weights.js';
 const MAX_FEATURES = 4096;
 
 export async function fitLinear(lesson: Lesson, parameters: Parameters<'LINEAR'>): Promise<Learned> {
-  const { table, target, trainRows, validationRows } = lesson;
+  const { table, target, trainRows, validationRows, weights, pace } = lesson;
   const fitted = fitLinearFeatures(lesson, parameters);
   const count = fitted.features.length;
   if (count === 0)
@@ -22,51 +26,47 @@ export async function fitLinear(lesson: Lesson, parameters: Parameters<'LINEAR'>
     throw new SpecError(
       'TOO_MANY_FEATURES',
       'features',
-      `The columns make ${count} features, a linear model takes ${MAX_FEATURES}: leave out columns of many categories, or take a tree model.`,
+      `The columns make ${count} features, a linear model takes ${MAX_FEATURES}: leave out columns of many categories, encode them by TARGET, or take a tree model.`,
     );
   }
-  const train = makeDesign(fitted.training.features, fitted.training.table, trainRows);
-  const validation = makeDesign(fitted.features, table, validationRows);
-  const y = pick(target.y, trainRows);
-  const validationY = pick(target.y, validationRows);
+  const rowsOf = (design: Design, rows: Uint32Array): Rows => ({
+    design,
+    y: pick(target.y, rows),
+    weights: weights && pick(weights, rows),
+  });
+  const data: LinearData = {
+    train: rowsOf(makeDesign(fitted.training.features, fitted.training.table, trainRows), trainRows),
+    validation: rowsOf(makeDesign(fitted.features, table, validationRows), validationRows),
+    pace,
+    onStep: lesson.onRound,
+  };
   const solved =
     target.task === 'regression'
-      ? await solveRidge(lesson, train, y, validation, validationY, parameters.l2)
-      : await fitLogistic(
-          train,
-          y,
-          validation,
-          validationY,
-          target.task === 'binary' ? logistic : softmax(target.classes!.length),
-          parameters,
-          lesson.pace,
-          lesson.onRound,
-        );
+      ? await fitNumbers(data, parameters)
+      : await fitClasses(data, target.task === 'binary' ? 2 : target.classes!.length, parameters);
   const link = target.task === 'regression' ? 'identity' : target.task === 'binary' ? 'sigmoid' : 'softmax';
   return {
     model: { family: 'linear', features: fitted.features, weights: solved.weights, intercept: solved.intercept, link },
     fitted,
-    contributions: contributions(train, solved),
+    contributions: contributions(data.train.design, solved),
     rounds: solved.rounds,
     bestRound: solved.rounds,
   };
 }
 
-async function solveRidge(
-  lesson: Lesson,
-  train: Design,
-  y: Float64Array,
-  validation: Design,
-  validationY: Float64Array,
-  l2: number,
-): Promise<Weights> {
-  const solved = await fitRidge(train, y, l2, lesson.pace);
-  const rmse = (design: Design, actual: Float64Array): number => {
-    const scores = new Float64Array(actual.length);
-    multiply(design, Float64Array.from(solved.weights), solved.intercept[0], scores);
-    return Math.sqrt(scores.reduce((sum, score, i) => sum + (score - actual[i]) ** 2, 0) / scores.length);
+function fitClasses(data: LinearData, classes: number, { l1, l2, ...stop }: Parameters<'LINEAR'>): Promise<Weights> {
+  const loss = classes === 2 ? logistic : softmax(classes);
+  return l1 > 0 ? fitProximal(data, loss, { l1, l2 }, stop) : fitLogistic(data, loss, l2, stop);
+}
+
+async function fitNumbers(data: LinearData, { l1, l2, ...stop }: Parameters<'LINEAR'>): Promise<Weights> {
+  const { train, validation, pace, onStep } = data;
+  const solved = l1 > 0 ? await fitElasticNet(train, { l1, l2 }, stop, pace) : await fitRidge(train, l2, pace);
+  const rmse = (rows: Rows): number => {
+    const raw = [new Float64Array(rows.y.length)];
+    return meanLoss(squaredError, rows, [Float64Array.from(solved.weights)], Float64Array.from(solved.intercept), raw);
   };
-  lesson.onRound(1, { name: 'rmse', train: rmse(train, y), validation: rmse(validation, validationY) });
+  onStep(solved.rounds, { name: squaredError.metric, train: rmse(train), validation: rmse(validation) });
   return solved;
 }
 

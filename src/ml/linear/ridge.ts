@@ -1,62 +1,63 @@
 /**
- * Ridge regression by its normal equations (Hoerl & Kennard, "Ridge regression", 1970), the intercept not penalised:
+ * Ridge regression by its normal equations (Hoerl & Kennard, "Ridge regression", 1970), the intercept not penalised, D the
+ * weights of rows:
  *
- *   (Xcᵀ Xc + l2 I) w = Xcᵀ (y - ȳ),   Xc = X - 1 x̄ᵀ,   b = ȳ - x̄ᵀ w
+ *   (Xcᵀ D Xc + l2 I) w = Xcᵀ D (y - ȳ),   Xc = X - 1 x̄ᵀ,   b = ȳ - x̄ᵀ w
  *
- * solved by Cholesky's decomposition. XᵀX is summed from the entries of a row that are not zero.
+ * solved by Cholesky's decomposition.
  */
+import { weightedMean, sumOfWeights } from '../core/loss.js';
 import { type Pace } from '../core/pace.js';
-import { type Design, multiplyTransposed } from './design.js';
+import { type Rows } from './data.js';
+import { multiplyTransposed } from './design.js';
+import { gramMatrix } from './gram.js';
 import { roundWeights, type Weights } from './weights.js';
 
 /** Least penalty per row: one-hot columns of a category sum to one, so that without any penalty there is no single solution. */
 const LEAST_L2 = 1e-8;
 
-export async function fitRidge(design: Design, y: Float64Array, l2: number, pace: Pace): Promise<Weights> {
-  const { width, rowCount } = design;
-  const gram = await gramMatrix(design, pace);
-  const ones = new Float64Array(rowCount).fill(1);
-  const means = new Float64Array(width);
-  multiplyTransposed(design, ones, means);
-  for (let f = 0; f < width; f++) means[f] /= rowCount;
-  const yMean = y.reduce((sum, value) => sum + value, 0) / rowCount;
-  const w = new Float64Array(width);
-  multiplyTransposed(
-    design,
-    y.map((value) => value - yMean),
-    w,
-  );
-  const penalty = Math.max(l2, LEAST_L2 * rowCount);
-  for (let i = 0; i < width; i++) {
-    for (let j = 0; j <= i; j++) gram[i * width + j] -= rowCount * means[i] * means[j];
-    gram[i * width + i] += penalty;
-  }
-  await decompose(gram, width, pace);
-  substitute(gram, width, w);
-  const intercept = yMean - w.reduce((sum, weight, f) => sum + weight * means[f], 0);
-  return roundWeights([w], Float64Array.of(intercept), 1);
+/** Squared error without its rows: ½ wᵀ gram w - wᵀ moments + ½ power, about the weighted means. */
+export interface NormalEquations {
+  /** width x width, symmetric. */
+  readonly gram: Float64Array;
+  readonly moments: Float64Array;
+  /** Σ d (y - ȳ)². */
+  readonly power: number;
+  readonly total: number;
+  interceptOf(w: Float64Array): number;
 }
 
-/** The lower triangle of XᵀX, row-major, width x width. */
-async function gramMatrix({ rowCount, width, numbers, oneHots }: Design, pace: Pace): Promise<Float64Array> {
-  const gram = new Float64Array(width * width);
-  const entries = numbers.length + oneHots.length;
-  const feature = new Int32Array(entries);
-  const value = new Float64Array(entries).fill(1);
-  numbers.forEach((number, e) => (feature[e] = number.feature));
-  for (let row = 0; row < rowCount; row++) {
-    for (let e = 0; e < numbers.length; e++) value[e] = numbers[e].values[row];
-    for (let e = 0; e < oneHots.length; e++) feature[numbers.length + e] = oneHots[e].hot[row];
-    for (let a = 0; a < entries; a++) {
-      const i = feature[a];
-      for (let b = 0; b <= a; b++) {
-        const j = feature[b];
-        gram[i > j ? i * width + j : j * width + i] += value[a] * value[b];
-      }
-    }
-    if (pace.isDue((entries * entries) / 2)) await pace.rest();
-  }
-  return gram;
+export async function normalEquations({ design, y, weights }: Rows, pace: Pace): Promise<NormalEquations> {
+  const { width, rowCount } = design;
+  const all = Int32Array.from({ length: width }, (_, f) => f);
+  const gram = await gramMatrix(design, weights, all, pace);
+  const total = sumOfWeights(weights, rowCount);
+  const means = new Float64Array(width);
+  multiplyTransposed(design, weights ?? new Float64Array(rowCount).fill(1), means);
+  for (let f = 0; f < width; f++) means[f] /= total;
+  const yMean = weightedMean(y, weights);
+  const residuals = y.map((value, i) => (value - yMean) * (weights?.[i] ?? 1));
+  const moments = new Float64Array(width);
+  multiplyTransposed(design, residuals, moments);
+  for (let i = 0; i < width; i++) for (let j = 0; j < width; j++) gram[i * width + j] -= total * means[i] * means[j];
+  return {
+    gram,
+    moments,
+    power: residuals.reduce((sum, r, i) => sum + r * (y[i] - yMean), 0),
+    total,
+    interceptOf: (w) => yMean - w.reduce((sum, weight, f) => sum + weight * means[f], 0),
+  };
+}
+
+export async function fitRidge(rows: Rows, l2: number, pace: Pace): Promise<Weights> {
+  const { width } = rows.design;
+  const { gram, moments, total, interceptOf } = await normalEquations(rows, pace);
+  const penalty = Math.max(l2, LEAST_L2 * total);
+  for (let i = 0; i < width; i++) gram[i * width + i] += penalty;
+  await decompose(gram, width, pace);
+  const w = moments.slice();
+  substitute(gram, width, w);
+  return roundWeights([w], Float64Array.of(interceptOf(w)), 1);
 }
 
 /** A = L Lᵀ in place of the lower triangle. A is positive definite because of the penalty. */
