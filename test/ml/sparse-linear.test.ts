@@ -5,7 +5,7 @@ import { Pace } from '../../src/ml/core/pace.js';
 import { Rng } from '../../src/ml/core/rng.js';
 import { type LinearData, type Rows } from '../../src/ml/linear/data.js';
 import { type Design } from '../../src/ml/linear/design.js';
-import { fitElasticNet } from '../../src/ml/linear/elastic-net.js';
+import { fitElasticNet, type Penalties } from '../../src/ml/linear/elastic-net.js';
 import { gramMatrix } from '../../src/ml/linear/gram.js';
 import { residualsOf } from '../../src/ml/linear/likelihood.js';
 import { fitLogistic } from '../../src/ml/linear/logistic.js';
@@ -94,7 +94,7 @@ function dense({ rowCount, width, numbers, oneHots }: Design): Float64Array[] {
 }
 
 /** By how much the worst condition of the optimum is missed, per row, from the definition of the objective. */
-function missed(rows: Rows, { weights: w, intercept }: Weights, l1: number, l2: number, isClass: boolean): number {
+function missed(rows: Rows, { weights: w, intercept }: Weights, { l1, l2 }: Penalties, isClass: boolean): number {
   const x = dense(rows.design);
   const outputs = intercept.length;
   const { width } = rows.design;
@@ -135,7 +135,7 @@ describe('whatever the rows', () => {
         ][round % 4]!;
         const solved = await solve(rows, { target, l1: l1!, l2: l2! });
         const label = `TEST_SEED=${seed} round ${round} ${target}`;
-        expect(missed(rows, solved, l1!, l2!, target !== 'numbers'), label).toBeLessThan(1e-5);
+        expect(missed(rows, solved, { l1: l1!, l2: l2! }, target !== 'numbers'), label).toBeLessThan(1e-5);
         if (l1 === 1e6)
           expect(
             solved.weights.every((v) => v === 0),

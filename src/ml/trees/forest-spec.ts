@@ -86,5 +86,5 @@ export const RANDOM_FOREST = {
 export const EXTRA_TREES = {
   description:
     'As a random forest, but on all rows and with one cut drawn at random for each column tried: faster, smoother, and often as good.',
-  parameters: [...forest, bootstrap(false), maxSamples, maxBins, ...TREE_FEATURES, decisionThreshold],
+  parameters: [...forest, bootstrap(false), maxSamples, maxBins, ...TREE_FEATURES, calibration, decisionThreshold],
 } as const satisfies AlgorithmSpec;
