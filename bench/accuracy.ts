@@ -93,6 +93,7 @@ function theirs(requests: readonly Request[]): Results[] | null {
 
 function summary(results: readonly Results[] | null, algorithm: string, name: string): string {
   if (results === null) return '-';
+  if (results.some((result) => result[algorithm] === undefined)) return '-';
   const values = results.map((result) => result[algorithm][name]);
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);

@@ -3,15 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { Rng } from '../../src/ml/core/rng.js';
 import { type BinnedFeature, cutBetween, findBin } from '../../src/ml/trees/bins.js';
 import { Candidate, chooseSplit } from '../../src/ml/trees/candidate.js';
-import { findGradientSplit } from '../../src/ml/trees/find-split.js';
-import { addGradients, GRADIENT_CELL, subtract } from '../../src/ml/trees/histogram.js';
-import { populatedBins } from '../../src/ml/trees/order.js';
 import { freshSeed } from './tables.js';
+import { findSetTwin, findTwin } from './twins.js';
 import { binCodes, binNumbers } from './twins.js';
 
 const seed = freshSeed();
 const rng = new Rng(seed);
 const note = `TEST_SEED=${seed}`;
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
 /** Numbers with ties and missing values. */
 const randomValues = (rows: number, distinct: number): Float32Array =>
@@ -71,34 +70,6 @@ describe('bins', () => {
   });
 });
 
-describe('histograms', () => {
-  it('sum gradients as a map would, and the larger child is the parent less the smaller', () => {
-    const rows = Uint32Array.from({ length: 500 }, (_, i) => i);
-    const { feature } = randomFeature(500, 0);
-    const g = Float64Array.from(rows, () => rng.float() - 0.5);
-    const stride = GRADIENT_CELL;
-    const size = 256;
-    const gradient = (from: number, to: number): Float64Array => {
-      const cells = new Float64Array(size * stride);
-      addGradients(cells, 0, feature.bins, rows, from, to, g.subarray(from), new Float64Array(500).fill(2));
-      return cells;
-    };
-    const whole = gradient(0, 500);
-    for (let bin = 0; bin <= feature.binCount; bin++) {
-      const inside = [...rows].filter((row) => feature.bins[row] === bin);
-      expect(whole[bin * stride], note).toBeCloseTo(
-        inside.reduce((sum, row) => sum + g[row], 0),
-        10,
-      );
-      expect(whole[bin * stride + 1]).toBe(2 * inside.length);
-      expect(whole[bin * stride + 2]).toBe(inside.length);
-    }
-    const right = gradient(200, 500);
-    subtract(whole, gradient(0, 200));
-    right.forEach((value, i) => expect(whole[i], note).toBeCloseTo(value, 10));
-  });
-});
-
 /** Every way to send values (or category sets) and missing ones left. */
 function* allSplits(values: Float32Array, feature: BinnedFeature): Generator<(value: number) => boolean> {
   const distinct = [...new Set(values.filter((v) => !Number.isNaN(v)))].sort((a, b) => a - b);
@@ -119,29 +90,35 @@ describe('split search', () => {
       const g = Float64Array.from(values, () => rng.float() - 0.5);
       const h = Float64Array.from(values, () => 0.1 + rng.float());
       // The order of categories by g/h is exact where neither penalty nor least sizes interfere.
-      const free = { minRows: 1, minHessian: 0, l2: 0, catSmooth: 10, catL2: 10 };
-      const rules = feature.categorical ? free : { minRows: 5, minHessian: 1, l2: 0.7, catSmooth: 10, catL2: 10 };
+      const { lambda, minH } = feature.categorical ? { lambda: 0, minH: 0 } : { lambda: 0.7, minH: 5 };
       const sum = (of: Float64Array, left: (v: number) => boolean): number =>
         of.reduce((total, v, i) => total + (left(values[i]) ? v : 0), 0);
-      const node = { rows: 90, g: sum(g, () => true), h: sum(h, () => true) };
+      const node = { g: sum(g, () => true), h: sum(h, () => true) };
+      const parent = node.g ** 2 / (node.h + lambda);
       let wanted = 0;
       for (const left of allSplits(values, feature)) {
-        const [n, gl, hl] = [values.filter(left).length, sum(g, left), sum(h, left)];
-        if (n < rules.minRows || 90 - n < rules.minRows || hl < rules.minHessian || node.h - hl < rules.minHessian)
-          continue;
-        const gain =
-          gl ** 2 / (hl + rules.l2) + (node.g - gl) ** 2 / (node.h - hl + rules.l2) - node.g ** 2 / (node.h + rules.l2);
+        const [gl, hl] = [sum(g, left), sum(h, left)];
+        if (hl < minH || node.h - hl < minH || hl === 0 || values.every(left)) continue;
+        const gain = gl ** 2 / (hl + lambda) + (node.g - gl) ** 2 / (node.h - hl + lambda) - parent;
         wanted = Math.max(wanted, gain);
       }
-      const rows = Uint32Array.from(values, (_, i) => i);
-      const cells = new Float64Array(256 * GRADIENT_CELL);
-      addGradients(cells, 0, feature.bins, rows, 0, 90, g, h);
-      const order = new Uint8Array(256);
-      const length = populatedBins(cells, 0, GRADIENT_CELL, feature.binCount, order);
+      const cells = { g: new Array<number>(256).fill(0), h: new Array<number>(256).fill(0) };
+      feature.bins.forEach((bin, i) => {
+        cells.g[bin] += g[i];
+        cells.h[bin] += h[i];
+      });
+      const free = { alpha: 0, low: -Infinity, high: Infinity, free: true, direction: 0 };
+      const goal = { ...free, lambda, minH: Math.max(minH, 1e-9), least: parent, setLambda: 0, smooth: 0, heavy: 0 };
+      const found = (feature.categorical ? findSetTwin : findTwin)(cells, feature.binCount, goal)!;
+      expect(found.score - parent, note).toBeCloseTo(wanted, 9);
       const best = new Candidate();
-      best.reset(0);
-      findGradientSplit(0, feature, cells, 0, order, length, node, rules, best);
-      expect(best.gain, note).toBeCloseTo(wanted, 9);
+      const left = found.set ?? [found.bin!];
+      best.leftBins.set(left);
+      best.leftBinCount = left.length;
+      const isRight = (_: number, bin: number): boolean => bin > (found.bin ?? 255) && cells.h[bin] > 0;
+      best.nextBin = upTo(feature.binCount).findIndex(isRight);
+      best.missingLeft = found.missingLeft === 1;
+      best.g = found.g;
       expectSameSides(values, feature, best, g);
     }
   });

@@ -109,7 +109,7 @@ export function findTwin(cells: Sums, binCount: number, goal: Goal): Found | nul
   return best;
 }
 
-/** The best division of categories; `src/ml/trees/find-split.ts` says how. */
+/** The best division of categories; `src/ml/kernels/find-set.ts` says how. */
 export function findSetTwin(cells: Sums, binCount: number, goal: Goal): Found | null {
   const total = { g: sumOf(cells.g), h: sumOf(cells.h) };
   if (total.h < 2 * goal.minH) return null;
