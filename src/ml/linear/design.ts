@@ -40,7 +40,16 @@ export function makeDesign(features: readonly Feature[], table: Table, rows: Uin
 /** out = X w + b. */
 export function multiply(design: Design, w: Float64Array, b: number, out: Float64Array): void {
   out.fill(b);
-  for (const { feature, values } of design.numbers) {
+  const { numbers } = design;
+  let n = 0;
+  // Four columns at a time: the scores are read and written once for them.
+  for (; n + 4 <= numbers.length; n += 4) {
+    const [p, q, r, s] = numbers.slice(n, n + 4).map(({ values }) => values);
+    const [wp, wq, wr, ws] = numbers.slice(n, n + 4).map(({ feature }) => w[feature]);
+    for (let i = 0; i < out.length; i++) out[i] = out[i] + wp * p[i] + wq * q[i] + wr * r[i] + ws * s[i];
+  }
+  for (; n < numbers.length; n++) {
+    const { feature, values } = numbers[n];
     const weight = w[feature];
     for (let i = 0; i < out.length; i++) out[i] += weight * values[i];
   }
@@ -50,7 +59,24 @@ export function multiply(design: Design, w: Float64Array, b: number, out: Float6
 /** out = Xᵀ r. */
 export function multiplyTransposed(design: Design, r: Float64Array, out: Float64Array): void {
   out.fill(0);
-  for (const { feature, values } of design.numbers) {
+  const { numbers } = design;
+  let n = 0;
+  // Four columns at a time: no addition then waits for the one before it.
+  for (; n + 4 <= numbers.length; n += 4) {
+    const group = numbers.slice(n, n + 4);
+    const [p, q, u, v] = group.map(({ values }) => values);
+    let [sp, sq, su, sv] = [0, 0, 0, 0];
+    for (let i = 0; i < r.length; i++) {
+      const weight = r[i];
+      sp += p[i] * weight;
+      sq += q[i] * weight;
+      su += u[i] * weight;
+      sv += v[i] * weight;
+    }
+    [sp, sq, su, sv].forEach((sum, k) => (out[group[k].feature] = sum));
+  }
+  for (; n < numbers.length; n++) {
+    const { feature, values } = numbers[n];
     let sum = 0;
     for (let i = 0; i < r.length; i++) sum += values[i] * r[i];
     out[feature] = sum;

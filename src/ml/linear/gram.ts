@@ -27,7 +27,9 @@ export async function gramMatrix(
     for (const [a, { feature, values }] of columns.entries()) {
       const row = place[feature] * n;
       for (let i = 0; i < size; i++) scaled[i] = values[from + i] * (d === null ? 1 : d[from + i]);
-      for (let b = 0; b <= a; b++) gram[row + place[columns[b].feature]] += dot(scaled, columns[b].values, from, size);
+      let b = 0;
+      for (; b + 4 <= a + 1; b += 4) addFour(gram, row, place, columns.slice(b, b + 4), scaled, from, size);
+      for (; b <= a; b++) gram[row + place[columns[b].feature]] += dot(scaled, columns[b].values, from, size);
       for (const { hot } of oneHots) {
         for (let i = 0; i < size; i++) {
           const at = place[hot[from + i]];
@@ -49,6 +51,28 @@ export async function gramMatrix(
   }
   mirror(gram, n);
   return gram;
+}
+
+/** As dot, for four columns at a time: no addition then waits for the one before it. */
+function addFour(
+  gram: Float64Array,
+  row: number,
+  place: Int32Array,
+  four: Design['numbers'],
+  scaled: Float64Array,
+  from: number,
+  size: number,
+): void {
+  const [p, q, u, v] = four.map(({ values }) => values);
+  let [sp, sq, su, sv] = [0, 0, 0, 0];
+  for (let i = 0, at = from; i < size; i++, at++) {
+    const x = scaled[i];
+    sp += x * p[at];
+    sq += x * q[at];
+    su += x * u[at];
+    sv += x * v[at];
+  }
+  [sp, sq, su, sv].forEach((sum, k) => (gram[row + place[four[k].feature]] += sum));
 }
 
 function dot(a: Float64Array, b: Float32Array, from: number, size: number): number {
