@@ -202,7 +202,8 @@ function search({ table, rules, features, random }: Search, rows: readonly Row[]
   let best: Split | null = null;
   const whole = scoreOf(rules, rows, 0, rules.width);
   let least = -1e-12 * Math.abs(whole);
-  for (let i = 0, tried = 0; i < features.length && tried < rules.featuresPerNode; i++) {
+  let varies = false;
+  for (let i = 0; i < features.length && (i < rules.featuresPerNode || !varies); i++) {
     if (rules.featuresPerNode < features.length) {
       const j = i + random.below(features.length - i);
       [features[i], features[j]] = [features[j]!, features[i]!];
@@ -213,7 +214,7 @@ function search({ table, rules, features, random }: Search, rows: readonly Row[]
       .sort((a, b) => a - b)
       .map((bin): Cell => ({ bin, rows: rows.filter(({ row }) => bins[row] === bin) }));
     if (cells.length < 2) continue;
-    tried++;
+    varies = true;
     const missing = cells.find(({ bin }) => bin === binCount)?.rows ?? [];
     const present = cells.filter(({ bin }) => bin !== binCount);
     for (const { left, l2, threshold } of candidates({ table, rules, random, rows }, feature, present)) {

@@ -125,14 +125,14 @@ function growNode(forest: Forest, tree: Growing, desk: Desk): i32 {
   return work;
 }
 
-/** Tries features in random order until enough of them vary at the node; leaves the best split on the desk. */
+/** Tries so many features in random order, and more only while none of them varies at the node; leaves the best split on the desk. */
 function search(forest: Forest, tree: Growing, desk: Desk, begin: i32, end: i32, isClasses: bool): i32 {
   const all = forest.featureCount;
   const wanted = forest.featuresPerNode;
   const random = changetype<usize>(tree);
   let work = 0;
-  let tried = 0;
-  for (let i = 0; i < all && tried < wanted; i++) {
+  let varies = false;
+  for (let i = 0; i < all && (i < wanted || !varies); i++) {
     const at = tree.features + ((<usize>i) << 2);
     if (wanted < all) {
       const other = tree.features + ((<usize>(i + below(random, all - i))) << 2);
@@ -140,7 +140,7 @@ function search(forest: Forest, tree: Growing, desk: Desk, begin: i32, end: i32,
       store<i32>(at, load<i32>(other));
       store<i32>(other, swapped);
     }
-    if (tryFeature(forest, tree, desk, load<i32>(at), begin, end, isClasses)) tried++;
+    if (tryFeature(forest, tree, desk, load<i32>(at), begin, end, isClasses)) varies = true;
     work += end - begin + NODE_WORK;
   }
   return work;

@@ -120,7 +120,7 @@ function featuresPerNode(rule: ForestShape['maxFeatures'], features: number, cla
     HALF: features / 2,
     ALL: features,
   }[chosen];
-  return Math.max(1, Math.round(count));
+  return Math.max(1, Math.floor(count));
 }
 
 /** What each row teaches, and what it counts: see kernels/deep-state.ts. */

@@ -21,7 +21,7 @@ export interface DeepRules {
   readonly maxDepth: number;
   readonly minSamplesLeaf: number;
   readonly minSamplesSplit: number;
-  /** Features tried at a node, not counting those that are constant there. */
+  /** Features tried at a node, and more while all of them are constant there (as in scikit-learn). */
   readonly featuresPerNode: number;
   /** One cut drawn per feature instead of the best. */
   readonly isRandom: boolean;
