@@ -86,6 +86,7 @@ export async function importModel(
     onnx,
     validation,
     test,
+    outOfBag: null,
     importance: importance(source.contributions, columns),
     rounds: source.rounds,
     bestRound: source.bestRound,

@@ -4,7 +4,7 @@
  * The same specification, table and split give the same bytes.
  */
 import { evaluateModel } from './core/evaluate.js';
-import { type Learned, type Lesson, type RoundMetric } from './core/learned.js';
+import { type Learned, type Lesson, type OutOfBag, type RoundMetric } from './core/learned.js';
 import { type Metrics } from './core/metric.js';
 import { type FittedModel } from './core/model.js';
 import { Pace } from './core/pace.js';
@@ -40,6 +40,8 @@ export interface Artifact {
   readonly test: Metrics;
   /** By falling share. Trees: share of the gain of all splits. Linear: share of |weight| x deviation. */
   readonly importance: readonly { readonly column: string; readonly gain: number }[];
+  /** Forests whose trees leave rows out; else null. */
+  readonly outOfBag: OutOfBag | null;
   readonly rounds: number;
   readonly bestRound: number;
   /** `metric` names what was measured, such as `logLoss`. */
@@ -99,6 +101,7 @@ export async function train(spec: TrainSpec, table: Table, context: TrainContext
     validation: await evaluateModel(first.fitted, table, target, rows.validation, { seed: spec.seed, pace }),
     test: await evaluateModel(fitted, table, target, rows.test, { seed: spec.seed, pace }),
     importance: importance(learned),
+    outOfBag: learned.outOfBag ?? null,
     rounds: learned.rounds,
     bestRound: learned.bestRound,
     history,

@@ -96,7 +96,7 @@ describe('a training through the API', () => {
     const { training: done } = await tenant.owner.query<{ training: { modelVersion: Record<string, unknown> } }>(
       `query ($id: ID!) { training(id: $id) { algorithm parameters { name value } modelVersion {
          id number digest algorithm task target classes threshold inputs { name kind categories } warnings codeVersion trainRows
-         peakMemoryBytes elapsedMs importance { column gain } history { round validation } parity { rows edgeRows maxDifference }
+         peakMemoryBytes elapsedMs importance { column gain } outOfBag { rows logLoss accuracy rmse r2 } history { round validation } parity { rows edgeRows maxDifference }
          validation { rows ... on BinaryMetrics { auc { value low high } } }
          test { rows ... on BinaryMetrics { accuracy { value } f1 { value } logLoss { value } classes { className recall } confusion { classes counts } } }
          model { name versions { nodes { number } } } derivedFromDeletedData } } }`,
@@ -115,6 +115,17 @@ describe('a training through the API', () => {
       rows: 120,
       auc: { value: expect.closeTo(0.95, 0.6) as number },
     });
+  });
+
+  it('tells what a forest answers for the rows that its trees did not draw', async () => {
+    const { job, modelVersion } = await train({ algorithm: { randomForest: { nEstimators: 20 } } });
+    expect(job).toMatchObject({ state: 'SUCCEEDED' });
+    const { modelVersion: version } = await tenant.owner.query<{
+      modelVersion: { outOfBag: object; trainRows: number };
+    }>('query ($id: ID!) { modelVersion(id: $id) { trainRows outOfBag { rows logLoss accuracy rmse r2 } } }', {
+      id: modelVersion.id,
+    });
+    expect(version.outOfBag).toMatchObject({ accuracy: expect.closeTo(0.8, 0), rmse: null, r2: null });
   });
 
   it('describes its algorithms for a form', async () => {

@@ -118,6 +118,9 @@ export class ModelVersionRow {
   @Column('jsonb')
   warnings: Artifact['warnings'];
 
+  @Column('jsonb', { name: 'out_of_bag', nullable: true })
+  outOfBag: Artifact['outOfBag'];
+
   @Column('int')
   rounds: number;
 

@@ -28,8 +28,12 @@ export type NewVersion = Omit<
   | 'derivedFromDeletedData'
   | 'importId'
   | 'source'
+  | 'outOfBag'
 > &
-  Partial<Pick<ModelVersionRow, 'importId' | 'source'>> & { readonly blob: NewBlob; readonly fitted: NewBlob };
+  Partial<Pick<ModelVersionRow, 'importId' | 'source' | 'outOfBag'>> & {
+    readonly blob: NewBlob;
+    readonly fitted: NewBlob;
+  };
 
 const ALIAS = /^[a-z][a-z0-9-]{0,62}$/;
 /** More versions of one split and target than this are not ranked: the newest are. */
@@ -110,6 +114,7 @@ export class ModelService {
     const row: ModelVersionRow = {
       importId: null,
       source: null,
+      outOfBag: null,
       ...content,
       tenantId: scope.tenantId,
       id: newId('modelVersion'),

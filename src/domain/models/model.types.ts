@@ -131,6 +131,27 @@ export class ParityProof {
   labelMismatches: number;
 }
 
+@ObjectType({
+  description:
+    'The out-of-bag score of a forest: what it would answer for its training rows without the trees that have seen them. Not calibrated.',
+})
+export class OutOfBag {
+  @Field(() => Long, { description: 'Training rows that some tree did not draw.' })
+  rows: number;
+
+  @Field(() => Float, { nullable: true, description: 'Classes: the log loss; a share below 0.001 counts as 0.001.' })
+  logLoss?: number;
+
+  @Field(() => Float, { nullable: true, description: 'Classes: the share of rows whose class has the largest score.' })
+  accuracy?: number;
+
+  @Field(() => Float, { nullable: true, description: 'Numbers: the root of the mean squared error.' })
+  rmse?: number;
+
+  @Field(() => Float, { nullable: true, description: 'Numbers: the share of the variance that is explained.' })
+  r2?: number | null;
+}
+
 @ObjectType({ description: 'The file that a version was imported from.' })
 export class ModelSource {
   @Field(() => ModelFormatEnum, { description: 'What it was.' })
@@ -213,6 +234,13 @@ export class ModelVersion extends Node {
 
   @Field(() => ParityProof, { description: 'Proof that the file answers like the trainer.' })
   parity: ParityProof;
+
+  @Field(() => OutOfBag, {
+    nullable: true,
+    description:
+      'Figures of the training rows, each answered by the trees that did not draw it; null without such trees.',
+  })
+  outOfBag: OutOfBag | null;
 
   @Field(() => Int, { description: 'Rounds that were run.' })
   rounds: number;

@@ -39,12 +39,13 @@ async function fitMean(
       memory,
       binned: await binTable(memory, { ...fitted.training, trainRows, pace }, p.maxBins, rng, false),
       y: pick(target.y, trainRows),
-      weights: lesson.weights === null ? null : pick(lesson.weights, trainRows),
+      weights: lesson.weights && pick(lesson.weights, trainRows),
       validation: {
         rowCount: validationRows.length,
         columns: featureColumns(fitted.features, table, validationRows),
       },
       validationY: pick(target.y, validationRows),
+      validationWeights: lesson.weights && pick(lesson.weights, validationRows),
     };
     const { outOfBag, ...forest } = await growForest(data, target.classes?.length ?? 0, p, shape, seed, pace, onRound);
     return { ...learnedTrees(fitted, forest, 'mean', 'identity'), outOfBag };

@@ -1,5 +1,5 @@
 /** Hyper-parameters of single trees and of forests. */
-import { type AlgorithmSpec, calibration, decisionThreshold } from '../core/parameter.js';
+import { type AlgorithmSpec, calibration, classWeight, decisionThreshold } from '../core/parameter.js';
 import { TREE_FEATURES } from '../features/feature-spec.js';
 import { catL2, catSmooth, maxBins, maxDepth, minSamplesLeaf, minSamplesSplit } from './tree-spec.js';
 
@@ -59,6 +59,7 @@ export const DECISION_TREE = {
     catSmooth(10),
     catL2(1),
     ...TREE_FEATURES,
+    classWeight,
     calibration,
     decisionThreshold,
   ],
@@ -78,6 +79,7 @@ export const RANDOM_FOREST = {
     catSmooth(1),
     catL2(0),
     ...TREE_FEATURES,
+    classWeight,
     calibration,
     decisionThreshold,
   ],
@@ -86,5 +88,14 @@ export const RANDOM_FOREST = {
 export const EXTRA_TREES = {
   description:
     'As a random forest, but on all rows and with one cut drawn at random for each column tried: faster, smoother, and often as good.',
-  parameters: [...forest, bootstrap(false), maxSamples, maxBins, ...TREE_FEATURES, calibration, decisionThreshold],
+  parameters: [
+    ...forest,
+    bootstrap(false),
+    maxSamples,
+    maxBins,
+    ...TREE_FEATURES,
+    classWeight,
+    calibration,
+    decisionThreshold,
+  ],
 } as const satisfies AlgorithmSpec;

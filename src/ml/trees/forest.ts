@@ -23,6 +23,7 @@ export interface TreeData {
   readonly weights: Float64Array | null;
   readonly validation: FeatureMatrix;
   readonly validationY: Float64Array;
+  readonly validationWeights: Float64Array | null;
 }
 
 /** What every kind of tree takes. */
@@ -82,7 +83,7 @@ export async function growForest(
     addTree(grown.tree, data.validation, sums);
     onRound(t + 1, {
       name: classCount > 0 ? 'logLoss' : 'rmse',
-      validation: meanLoss(sums, t + 1, data.validationY, classCount),
+      validation: meanLoss(sums, t + 1, data, classCount),
     });
   });
   return {
@@ -138,14 +139,22 @@ function ascending(y: Float64Array): Uint32Array {
   return Uint32Array.from(y, (_, row) => row).sort((a, b) => y[a] - y[b] || a - b);
 }
 
-/** Log loss of the mean shares or RMSE of the mean values of `count` trees. */
-function meanLoss(sums: readonly Float64Array[], count: number, y: Float64Array, classCount: number): number {
+/** Log loss of the mean shares or RMSE of the mean values of `count` trees, on the validation rows. */
+function meanLoss(
+  sums: readonly Float64Array[],
+  count: number,
+  { validationY: y, validationWeights: weights }: TreeData,
+  classCount: number,
+): number {
   let sum = 0;
+  let total = 0;
   for (let i = 0; i < y.length; i++) {
-    if (classCount === 0) sum += (sums[0][i] / count - y[i]) ** 2;
-    else sum -= Math.log(Math.max(y[i] < 0 ? 0 : sums[y[i]][i] / count, LEAST_SHARE));
+    const weight = weights === null ? 1 : weights[i];
+    total += weight;
+    if (classCount === 0) sum += weight * (sums[0][i] / count - y[i]) ** 2;
+    else sum -= weight * Math.log(Math.max(y[i] < 0 ? 0 : sums[y[i]][i] / count, LEAST_SHARE));
   }
-  return classCount === 0 ? Math.sqrt(sum / y.length) : sum / y.length;
+  return classCount === 0 ? Math.sqrt(sum / total) : sum / total;
 }
 
 /** A forest's share of 0 is an estimate from few rows; for the progress shown it counts as this. */
