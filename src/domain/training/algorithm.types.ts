@@ -156,6 +156,7 @@ export class SingleAlgorithmInput {
 
 type CombinationValues = ParameterValues & {
   readonly members?: readonly SingleAlgorithmInput[];
+  readonly weights?: readonly number[] | null;
   readonly member?: SingleAlgorithmInput;
 };
 
@@ -168,6 +169,11 @@ const COMBINED = COMBINATIONS.map((name) => {
       type.prototype,
       'members',
     );
+  if (name === 'VOTING')
+    Field(() => [Float], {
+      nullable: true,
+      description: 'With weighting GIVEN: what each member counts, in their order, above 0; the same unless told.',
+    })(type.prototype, 'weights');
   InputType(`${pascalCase(name)}Parameters`, {
     description: `Members and hyper-parameters of ${name}; what is left out takes its default.`,
   })(type);
@@ -196,6 +202,7 @@ export interface AskedAlgorithm<Name extends AlgorithmName = AlgorithmName> {
   readonly name: Name;
   readonly parameters: Readonly<Record<string, unknown>>;
   readonly path: string;
+  readonly weight?: number;
 }
 
 /** INVALID_INPUT unless exactly one algorithm is given, here and for every member. */
@@ -203,8 +210,13 @@ export function algorithmOf(
   input: AlgorithmInput,
 ): AskedAlgorithm & { readonly members: readonly AskedAlgorithm<Algorithm>[] } {
   const { name, parameters, path } = oneOf([...SINGLE, ...COMBINED], input, 'input.algorithm');
-  const { members, member, ...own } = parameters as CombinationValues;
-  const asked = members?.map((one, m) => oneOf(SINGLE, one, `${path}.members.${m}`));
+  const { members, member, weights, ...own } = parameters as CombinationValues;
+  if (weights && weights.length !== members?.length)
+    throw new AppError('INVALID_INPUT', 'Give one weight for each member.', { field: `${path}.weights` });
+  const asked = members?.map((one, m) => ({
+    ...oneOf(SINGLE, one, `${path}.members.${m}`),
+    ...(weights ? { weight: weights[m]! } : {}),
+  }));
   return { name, parameters: own, path, members: asked ?? (member ? [oneOf(SINGLE, member, `${path}.member`)] : []) };
 }
 

@@ -130,8 +130,8 @@ export class TrainingResolver {
 
   @FieldResolver(() => [TrainingMember], { description: 'Who is combined; empty for an algorithm that stands alone.' })
   members(@Root() { options }: TrainingView): TrainingMember[] {
-    return (options.members ?? []).map(({ algorithm, parameters }) => ({
-      algorithm,
+    return (options.members ?? []).map(({ parameters, ...member }) => ({
+      ...member,
       parameters: parameterValues(parameters),
     }));
   }

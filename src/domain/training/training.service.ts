@@ -104,8 +104,13 @@ export class TrainingService {
     return inTenant(this.db, scope, (tx) => this.startIn(tx, scope, input));
   }
 
-  /** The same in a transaction that is open. `studyId`: the study that chose it. */
-  async startIn(tx: Tx, scope: Scope, input: NewTraining, studyId: string | null = null): Promise<TrainingView> {
+  /** The same in a transaction that is open. `by`: the study that chose it, with the options that its core chose. */
+  async startIn(
+    tx: Tx,
+    scope: Scope,
+    input: NewTraining,
+    by: { readonly studyId: string; readonly options: FitOptions } | null = null,
+  ): Promise<TrainingView> {
     const parameters = parametersOf(input.algorithm);
     const members = membersOf(input.algorithm);
     const { name, members: asked = [] } = input.algorithm;
@@ -116,12 +121,12 @@ export class TrainingService {
       id,
       algorithm: name,
       parameters,
-      options: { ...common.options, ...(members ? { members } : {}) },
-      studyId,
+      options: { ...common.options, ...by?.options, ...(members ? { members } : {}) },
+      studyId: by?.studyId ?? null,
       jobId: await enqueueJob(tx, scope, { name: 'train', subjectId: id }),
     };
     await trainings.insertTraining(tx, row);
-    const { modelId, datasetVersionId, splitId, target, algorithm, options, seed, createdAt } = row;
+    const { modelId, datasetVersionId, splitId, target, algorithm, options, seed, studyId, createdAt } = row;
     const detail = { modelId, datasetVersionId, splitId, target, algorithm, parameters, options, seed, studyId };
     await appendAudit(tx, scope, { kind: 'training.started', subjectId: id, detail, at: createdAt });
     return { ...row, job: await getJob(tx, scope, row.jobId) };
@@ -307,7 +312,11 @@ function parametersOf({ name, parameters, path }: AskedAlgorithm<AlgorithmName>)
 
 /** With all their parameters; null for an algorithm that stands alone. */
 function membersOf({ name, members, path }: NewTraining['algorithm']): readonly Member[] | null {
-  const whole = members?.map((one) => ({ algorithm: one.name, parameters: parametersOf(one) }));
+  const whole = members?.map(({ name: algorithm, parameters, path: at, ...rest }) => ({
+    ...rest,
+    algorithm,
+    parameters: parametersOf({ name: algorithm, parameters, path: at }),
+  }));
   return asInput(path ?? 'input.algorithm', () => parseMembers(name, whole ?? null));
 }
 
@@ -318,8 +327,8 @@ function optionsOf({ constraints, weightColumn }: NewQuestion): FitOptions {
 
 /** The parameters with those of the members, as `members.0.learningRate`: what a version keeps and two versions are compared by. */
 function allParameters({ parameters, options }: TrainingRow): AnyParameters {
-  const ofMembers = (options.members ?? []).flatMap(({ algorithm, parameters: own }, m) =>
-    Object.entries({ algorithm, ...own }).map(([name, value]) => [`members.${m}.${name}`, value] as const),
+  const ofMembers = (options.members ?? []).flatMap(({ parameters: own, ...member }, m) =>
+    Object.entries({ ...member, ...own }).map(([name, value]) => [`members.${m}.${name}`, value] as const),
   );
   return { ...parameters, ...Object.fromEntries(ofMembers) };
 }

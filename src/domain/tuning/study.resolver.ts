@@ -318,7 +318,7 @@ export class TrialResolver {
 
   @FieldResolver(() => [TrainingMember], { description: 'Who is combined; empty for an algorithm that stands alone.' })
   members(@Root() { members }: TrialRow): TrainingMember[] {
-    return (members ?? []).map(({ algorithm, parameters }) => ({ algorithm, parameters: valuesOf(parameters) }));
+    return (members ?? []).map(({ parameters, ...member }) => ({ ...member, parameters: valuesOf(parameters) }));
   }
 }
 

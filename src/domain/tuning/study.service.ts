@@ -29,7 +29,7 @@ import { appendAudit, type AuditEvent } from '../audit/audit.service.js';
 import type { SplitService } from '../datasets/split.service.js';
 import type { TrainingInput } from '../datasets/training-input.service.js';
 import { isBetter } from '../models/model.service.js';
-import { invalid, type NewQuestion, type NewTraining, type TrainingService } from '../training/training.service.js';
+import { invalid, type NewQuestion, type TrainingService } from '../training/training.service.js';
 import { type StudyRow, type TrialRow } from './study.entity.js';
 import * as studies from './study.repo.js';
 import type { StudyFilter } from './study.repo.js';
@@ -218,15 +218,22 @@ export class StudyService {
   /** Joins the transaction that marks the job SUCCEEDED: the best trial becomes an ordinary training. */
   async finish(tx: Tx, scope: Scope, study: StudyRow, { end, bestNumber, fit, elapsedMs }: Searched): Promise<void> {
     if (fit === null || bestNumber === null) throw nothingFound(end);
-    const { id, modelId, datasetVersionId, splitId, target, features, task, positiveClass, seed, options } = study;
-    const question = { ...options, modelId, datasetVersionId, splitId, target, features, task, positiveClass, seed };
-    const members = fit.members?.map(({ algorithm, parameters }) => ({ name: algorithm, parameters }));
-    const algorithm: NewTraining['algorithm'] = {
-      name: fit.algorithm,
-      parameters: fit.parameters,
-      ...(members ? { members } : {}),
+    const { id, modelId, datasetVersionId, splitId } = study;
+    const { algorithm: name, parameters, members, target, features, task, positiveClass, seed, ...options } = fit;
+    const question = {
+      ...study.options,
+      modelId,
+      datasetVersionId,
+      splitId,
+      target,
+      features,
+      task,
+      positiveClass,
+      seed,
     };
-    const training = await this.trainings.startIn(tx, scope, { ...question, algorithm }, id);
+    const asked = members?.map(({ algorithm, ...member }) => ({ ...member, name: algorithm }));
+    const algorithm = { name, parameters, ...(asked ? { members: asked } : {}) };
+    const training = await this.trainings.startIn(tx, scope, { ...question, algorithm }, { studyId: id, options });
     await studies.updateStudy(tx, id, {
       elapsedMs: Math.round(elapsedMs),
       endedBy: end,
