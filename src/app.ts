@@ -9,6 +9,8 @@ import { SplitService } from './domain/datasets/split.service.js';
 import { UploadService } from './domain/datasets/upload.service.js';
 import { LedgerService } from './domain/metering/ledger.service.js';
 import { UsageService } from './domain/metering/usage.service.js';
+import { EvaluationRow } from './domain/models/evaluation.entity.js';
+import { EvaluationService } from './domain/models/evaluation.service.js';
 import { ModelAliasRow, ModelRow, ModelVersionRow } from './domain/models/model.entity.js';
 import { ModelImportRow } from './domain/models/import.entity.js';
 import { ImportService } from './domain/models/import.service.js';
@@ -62,6 +64,7 @@ export const ENTITIES = [
   ModelRow,
   ModelVersionRow,
   ModelAliasRow,
+  EvaluationRow,
   TrainingRow,
   ModelImportRow,
   StudyRow,
@@ -89,6 +92,7 @@ export interface App {
   readonly trainings: TrainingService;
   readonly imports: ImportService;
   readonly studies: StudyService;
+  readonly evaluations: EvaluationService;
   readonly agreements: AgreementService;
   readonly usage: UsageService;
   readonly endpoints: EndpointService;
@@ -134,6 +138,13 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
     imports: new ImportService({ db, clock, blobs, models, splits }),
     trainings,
     studies: new StudyService(db, clock, splits, trainings),
+    evaluations: new EvaluationService({
+      db,
+      clock,
+      models,
+      splits,
+      specOf: (tx, version) => trainings.specOf(tx, version),
+    }),
     agreements,
     usage: new UsageService({ db, clock, agreements }),
     endpoints: new EndpointService({ db, clock, models, agreements, policies }),

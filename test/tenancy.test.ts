@@ -43,6 +43,8 @@ const KIND_OF_ARGUMENT: Record<string, IdKind> = {
   modelId: 'model',
   modelVersionId: 'modelVersion',
   versionId: 'modelVersion',
+  againstVersionId: 'modelVersion',
+  evaluationId: 'evaluation',
   endpointId: 'endpoint',
   agreementId: 'agreement',
   'compareModelVersions(a)': 'modelVersion',
@@ -52,6 +54,8 @@ const KIND_OF_ARGUMENT: Record<string, IdKind> = {
   'datasetVersion(id)': 'datasetVersion',
   'split(id)': 'split',
   'training(id)': 'training',
+  'evaluation(id)': 'evaluation',
+  'evaluationProgress(id)': 'evaluation',
   'trainingProgress(id)': 'training',
   'modelImport(id)': 'modelImport',
   'importProgress(id)': 'modelImport',
@@ -161,6 +165,11 @@ async function makeWorld(tenant: TestTenant): Promise<World> {
     'study { id job { id } }',
   );
   await untilJob(api.app, { tenantId: tenant.id }, study.job.id, isOver, 100_000);
+  const { evaluation } = await owner.mutate<{ evaluation: { id: string } }>(
+    'evaluate',
+    { modelVersionId },
+    'evaluation { id }',
+  );
   const { endpoint } = await owner.mutate<{ endpoint: { id: string } }>(
     'createEndpoint',
     { name: 'an-endpoint', modelVersionId },
@@ -214,6 +223,7 @@ async function makeWorld(tenant: TestTenant): Promise<World> {
     study: study.id,
     model: training.model.id,
     modelVersion: modelVersionId,
+    evaluation: evaluation.id,
     endpoint: endpoint.id,
     agreement: agreement.id,
   };

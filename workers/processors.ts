@@ -1,4 +1,5 @@
 import { importEnding, importModel } from './import.js';
+import { evaluate, evaluateEnding } from './evaluate.js';
 import { ingest, ingestEnding } from './ingest.js';
 import type { Endings, Processors } from './processor.js';
 import { split } from './split.js';
@@ -12,6 +13,7 @@ export const PROCESSORS: Processors = {
   train,
   import: importModel,
   tune,
+  evaluate,
 };
 
 export const ENDINGS: Endings = {
@@ -19,4 +21,5 @@ export const ENDINGS: Endings = {
   train: trainEnding,
   import: importEnding,
   tune: tuneEnding,
+  evaluate: evaluateEnding,
 };

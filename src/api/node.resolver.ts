@@ -32,12 +32,13 @@ export const NODE_TYPES: ReadonlyMap<IdKind, string> = new Map<IdKind, string>([
   ['training', 'Training'],
   ['modelImport', 'ModelImport'],
   ['study', 'Study'],
+  ['evaluation', 'Evaluation'],
   ['endpoint', 'Endpoint'],
   ['agreement', 'Agreement'],
 ]);
 
 export function makeNodeKinds(app: App): NodeKinds {
-  const { db, tenants, applications, uploads, datasets, splits, models, trainings } = app;
+  const { db, tenants, applications, uploads, datasets, splits, models, evaluations, trainings } = app;
   const { imports, studies, endpoints, agreements } = app;
   return {
     tenant: { permission: 'tenant:read', load: (scope, id) => tenants.find(scope, id) },
@@ -52,6 +53,7 @@ export function makeNodeKinds(app: App): NodeKinds {
     split: { permission: 'dataset:read', load: (scope, id) => splits.find(scope, id) },
     model: { permission: 'model:read', load: (scope, id) => models.find(scope, id) },
     modelVersion: { permission: 'model:read', load: (scope, id) => models.findVersion(scope, id) },
+    evaluation: { permission: 'model:read', load: (scope, id) => evaluations.find(scope, id) },
     training: { permission: 'training:read', load: (scope, id) => trainings.find(scope, id) },
     modelImport: { permission: 'training:read', load: (scope, id) => imports.find(scope, id) },
     study: { permission: 'training:read', load: (scope, id) => studies.find(scope, id) },

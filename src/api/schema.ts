@@ -13,6 +13,7 @@ import { AuditResolver } from '../domain/audit/audit.resolver.js';
 import { DatasetResolver, DatasetVersionResolver, UploadResolver } from '../domain/datasets/dataset.resolver.js';
 import { SplitResolver, VersionSplitResolver } from '../domain/datasets/split.resolver.js';
 import { ImportResolver } from '../domain/models/import.resolver.js';
+import { EvaluationResolver, VersionEvaluationResolver } from '../domain/models/evaluation.resolver.js';
 import { ModelResolver, ModelVersionResolver } from '../domain/models/model.resolver.js';
 import { UsageResolver } from '../domain/metering/usage.resolver.js';
 import { AgreementEndpointResolver, EndpointResolver } from '../domain/serving/endpoint.resolver.js';
@@ -44,6 +45,8 @@ const RESOLVERS: [ResolverClass, (app: App) => object][] = [
   [ModelResolver, (app) => new ModelResolver(app.models)],
   [ModelVersionResolver, (app) => new ModelVersionResolver(app.models)],
   [ImportResolver, (app) => new ImportResolver(app.imports, app.models)],
+  [EvaluationResolver, (app) => new EvaluationResolver(app.evaluations, app.models)],
+  [VersionEvaluationResolver, (app) => new VersionEvaluationResolver(app.evaluations)],
   [TrainingResolver, (app) => new TrainingResolver(app.trainings, app.models)],
   [StudyResolver, (app) => new StudyResolver(app.studies, app.models, app.trainings)],
   [TrialResolver, () => new TrialResolver()],

@@ -76,6 +76,7 @@ export interface ChosenThreshold {
 }
 
 export interface EvaluationResult {
+  readonly task: FittedModel['task'];
   readonly metrics: Metrics;
   /** Of two classes, the positive one only. */
   readonly curves?: readonly (Curves & { readonly className: string })[];
@@ -131,7 +132,7 @@ export async function evaluate(
     ...explainingSections(request, input, answers, pace),
     ...refittingSections(request, input, context),
   ];
-  const result: Partial<Sections> = {};
+  const result: Partial<Sections> = { task: fitted.task };
   for (const [at, [section, make]] of makers.entries()) {
     const step = (done: number, of: number): void =>
       context.onStep({ section, done, of, fraction: (at + done / of) / makers.length });

@@ -20,6 +20,7 @@ export const ID_PREFIXES = {
   study: 'stu',
   model: 'mdl',
   modelVersion: 'mdv',
+  evaluation: 'evl',
   endpoint: 'end',
   agreement: 'agr',
   signingKey: 'sgk',

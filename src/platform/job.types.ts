@@ -47,13 +47,18 @@ export class RoundMetric {
 
 @ObjectType({ description: 'How far a running job is.' })
 export class JobProgress {
-  @Field(() => String, { description: 'What it does at present, such as `reading` or `training`.' })
+  @Field(() => String, {
+    description: 'What it does at present, such as `reading` or `training`; evaluations name the section.',
+  })
   phase: string;
 
   @Field(() => Float, { nullable: true, description: 'From 0 to 1, or null where nobody can know.' })
   fraction?: number | null;
 
-  @Field(() => Int, { nullable: true, description: 'Training: rounds (trees, steps) done.' })
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Training: rounds (trees, steps) done. Evaluation: folds, shares or columns of the section.',
+  })
   round?: number | null;
 
   @Field(() => Int, { nullable: true, description: 'Training: rounds at most; early stopping may end it before.' })
@@ -71,7 +76,7 @@ export class JobProgress {
 
 @ObjectType({ implements: Node, description: 'A piece of work in the background.' })
 export class Job extends Node {
-  @Field(() => String, { description: 'What kind of work: `ingest`, `split`, `train`, `import`, `tune`.' })
+  @Field(() => String, { description: 'What kind of work: `ingest`, `split`, `train`, `import`, `tune`, `evaluate`.' })
   name: string;
 
   @Field(() => JobStateEnum, { description: 'Where it stands.' })
@@ -103,6 +108,8 @@ export class Job extends Node {
   @Field(() => DateTime, { nullable: true, description: 'When it ended.' })
   finishedAt: Date | null;
 
-  @Field(() => ID, { description: 'What it works on: a dataset version, a split, a training, an import, a study.' })
+  @Field(() => ID, {
+    description: 'What it works on: a dataset version, a split, a training, an import, a study, an evaluation.',
+  })
   subjectId: string;
 }

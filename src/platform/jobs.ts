@@ -14,6 +14,7 @@ export const JOBS = {
   train: { queue: 'training', attempts: 3, subject: 'training', memoryShare: 1 },
   import: { queue: 'training', attempts: 3, subject: 'modelImport', memoryShare: 1 },
   tune: { queue: 'training', attempts: 3, subject: 'study', memoryShare: 1 },
+  evaluate: { queue: 'training', attempts: 3, subject: 'evaluation', memoryShare: 1 },
 } as const;
 
 export const JOB_STATES = ['QUEUED', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED'] as const;

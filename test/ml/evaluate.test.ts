@@ -289,6 +289,7 @@ describe('an evaluation', () => {
       learningCurve: { shares: [0.3, 1] },
     };
     const { result, test, steps } = await run('isHigh', request);
+    expect(result.task).toBe('binary');
     expect(result.metrics).toEqual(test);
     expect(result.curves).toMatchObject([{ className: 'true' }]);
     expect(result.curves![0]!.auc.value).toBe(test.figures.find(({ name }) => name === 'AUC')!.value);

@@ -42,7 +42,11 @@ it('a thousand jobs of one tenant delay the first job of another by the running 
       [greedy.tenantId],
     ),
   );
-  workers = startWorkers(platform.app, { ingest: work, split: work, train: work, import: work, tune: work }, {});
+  workers = startWorkers(
+    platform.app,
+    { ingest: work, split: work, train: work, import: work, tune: work, evaluate: work },
+    {},
+  );
   while (order.length < 3) await delay(20);
   for (const name of ['Modest', 'Later']) {
     const other = await makeTenant(platform.app, name);

@@ -36,7 +36,11 @@ describe.skipIf(!isInstalled)('jobs on Redis', () => {
     });
     platform = await openPlatform({ REDIS_URL: `redis://127.0.0.1:${port}`, CONCORDAT_WORKERS: '2' });
     tenant = await makeTenant(platform.app);
-    workers = startWorkers(platform.app, { ingest: work, split: work, train: work, import: work, tune: work }, {});
+    workers = startWorkers(
+      platform.app,
+      { ingest: work, split: work, train: work, import: work, tune: work, evaluate: work },
+      {},
+    );
   });
 
   afterAll(async () => {
@@ -70,7 +74,11 @@ describe.skipIf(!isInstalled)('jobs on Redis', () => {
     await untilJob(platform.app, tenant, slow, (job) => job.state === 'RUNNING');
     await workers.close();
     expect(await readJob(platform.app, tenant, slow)).toMatchObject({ state: 'QUEUED', attempt: 1 });
-    workers = startWorkers(platform.app, { ingest: work, split: work, train: work, import: work, tune: work }, {});
+    workers = startWorkers(
+      platform.app,
+      { ingest: work, split: work, train: work, import: work, tune: work, evaluate: work },
+      {},
+    );
     await untilJob(platform.app, tenant, slow, (job) => job.state === 'RUNNING' && job.attempt === 2);
     await inTenant(platform.app.db, tenant, (tx) => cancelJob(tx, tenant, slow));
     await untilJob(platform.app, tenant, slow, isOver);

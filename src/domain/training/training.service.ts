@@ -212,16 +212,21 @@ export class TrainingService {
       const training = await trainings.getTraining(tx, id);
       const { version, row: _, ...data } = await this.splits.trainingInput(tx, scope, training);
       const datasetDigest = version.digest!;
-      const { algorithm, task, target, features, parameters, options, seed, positiveClass } = training;
       // Nothing that differs between two trainings alike: the same request gives the same file.
       const metadata = { datasetDigest, splitDigest: data.splitDigest };
       return {
         training,
         data,
         datasetDigest,
-        spec: { ...options, algorithm, task, target, features, parameters, seed, positiveClass, metadata },
+        spec: { ...specOf(training), metadata },
       };
     });
+  }
+
+  /** How a version was learned, for what fits it again; null if no training made it. Joins a transaction. */
+  async specOf(tx: Tx, version: Pick<ModelVersionRow, 'trainingId'>): Promise<TrainSpec | null> {
+    const training = version.trainingId === null ? null : await trainings.findTraining(tx, version.trainingId);
+    return training && specOf(training);
   }
 
   /** Joins the transaction that marks the job SUCCEEDED: registers the version, once. */
@@ -274,6 +279,11 @@ export class TrainingService {
   private async record(tx: Tx, scope: Scope, event: Pick<AuditEvent, 'kind' | 'subjectId' | 'detail'>): Promise<void> {
     await appendAudit(tx, scope, { ...event, at: this.clock.now() });
   }
+}
+
+function specOf(training: TrainingRow): TrainSpec {
+  const { algorithm, task, target, features, parameters, options, seed, positiveClass } = training;
+  return { ...options, algorithm, task, target, features, parameters, seed, positiveClass };
 }
 
 /** Every algorithm with its parameters, as data for a form. */
