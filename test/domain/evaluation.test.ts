@@ -189,7 +189,6 @@ describe('an evaluation through the API', () => {
     ['input.crossValidation.folds', { crossValidation: { folds: 2 } }],
     ['input.crossValidation.column', { crossValidation: { scheme: 'TIME' } }],
     ['input.learningCurve.shares', { learningCurve: { shares: [0] } }],
-    ['input.splitId', { datasetVersionId: 'dsv_0' }],
     ['input.seed', { seed: -1 }],
   ])('is refused at once where %s is wrong', async (field, more) => {
     const { data: answer } = await tenant.owner.send<{ evaluate: { code: string; field: string } }>(

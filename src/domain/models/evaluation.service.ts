@@ -2,7 +2,7 @@ import type { EvaluationRequest, EvaluationResult } from '../../ml/evaluate.js';
 import type { TrainSpec } from '../../ml/train.js';
 import type { Clock } from '../../platform/clock.js';
 import { type Db, inTenant, type Tx } from '../../platform/db.js';
-import { AppError } from '../../platform/errors.js';
+import { AppError, notFound } from '../../platform/errors.js';
 import { newId } from '../../platform/ids.js';
 import { cancelJob, enqueueJob, findJobs, getJob, type Job, retryJob } from '../../platform/jobs.js';
 import { type Page, type PageRequest, readPage } from '../../platform/page.js';
@@ -20,8 +20,7 @@ export type { EvaluationRow } from './evaluation.entity.js';
 
 export interface NewEvaluation extends AskedSections {
   readonly modelVersionId: string;
-  /** Another dataset version and a split of it; both or none. */
-  readonly datasetVersionId?: string | null;
+  /** Of any dataset version that has the model's columns; the version's own unless told. */
   readonly splitId?: string | null;
   readonly part?: EvaluationRow['part'] | null;
   readonly againstVersionId?: string | null;
@@ -56,12 +55,15 @@ export class EvaluationService {
   constructor(private readonly parts: EvaluationParts) {}
 
   /** INVALID_INPUT with the field for what can be told without reading the data. NOT_FOUND, NOT_READY; CONFLICT for an old version. */
-  start(scope: Scope, input: NewEvaluation): Promise<EvaluationView> {
+  async start(scope: Scope, input: NewEvaluation): Promise<EvaluationView> {
     const { models, splits } = this.parts;
+    const split = input.splitId ? await splits.find(scope, input.splitId) : null;
+    if (input.splitId && !split) throw notFound('split');
     return inTenant(this.parts.db, scope, async (tx) => {
       const { version } = await models.openFitted(tx, scope, input.modelVersionId);
       if (input.againstVersionId) await models.openFitted(tx, scope, input.againstVersionId);
-      const data = await splits.trainingInput(tx, scope, dataOf(input, version));
+      const rows = split ? { datasetVersionId: split.datasetVersionId, splitId: split.id } : version;
+      const data = await splits.trainingInput(tx, scope, rows);
       const columns = data.version.columns!.map(({ name }) => name);
       const id = newId('evaluation');
       const row: EvaluationRow = {
@@ -164,18 +166,6 @@ export class EvaluationService {
   private async record(tx: Tx, scope: Scope, event: Pick<AuditEvent, 'kind' | 'subjectId' | 'detail'>): Promise<void> {
     await appendAudit(tx, scope, { ...event, at: this.parts.clock.now() });
   }
-}
-
-/** On which data: those of the version unless others are named. */
-function dataOf(
-  { datasetVersionId, splitId }: NewEvaluation,
-  version: ModelVersionRow,
-): { datasetVersionId: string; splitId: string } {
-  if (!datasetVersionId !== !splitId)
-    throw new AppError('INVALID_INPUT', 'Name another dataset version together with a split of it, or neither.', {
-      field: datasetVersionId ? 'input.splitId' : 'input.datasetVersionId',
-    });
-  return datasetVersionId && splitId ? { datasetVersionId, splitId } : version;
 }
 
 function seedOf(seed: number): number {

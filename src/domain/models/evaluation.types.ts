@@ -229,11 +229,8 @@ export class EvaluateInput implements AskedSections {
 
   @Field(() => ID, {
     nullable: true,
-    description: 'Another dataset version with the columns of the model; the version’s own unless told.',
+    description: 'A split of any dataset version that has the columns of the model; the version’s own unless told.',
   })
-  datasetVersionId?: string | null;
-
-  @Field(() => ID, { nullable: true, description: 'A split of that other dataset version.' })
   splitId?: string | null;
 
   @Field(() => ID, { nullable: true, description: 'Another version, to be compared with on the same rows.' })

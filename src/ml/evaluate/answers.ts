@@ -27,30 +27,30 @@ export function answer(fitted: FittedModel, table: Table, rows: Uint32Array): An
   for (const { name, kind } of fitted.inputs) {
     const column = byName.get(name);
     if (column === undefined)
-      throw new SpecError('UNKNOWN_COLUMN', 'datasetVersionId', `The data lack the column "${name}" of the model.`);
+      throw new SpecError('UNKNOWN_COLUMN', 'splitId', `The data lack the column "${name}" of the model.`);
     if (column.kind !== kind)
       throw new SpecError(
         'WRONG_COLUMN_KIND',
-        'datasetVersionId',
+        'splitId',
         `Column "${name}" is a ${column.kind}, the model wants a ${kind}.`,
       );
   }
   const target = byName.get(fitted.target);
   if (target === undefined)
-    throw new SpecError('UNKNOWN_COLUMN', 'datasetVersionId', `The data lack the target "${fitted.target}".`);
+    throw new SpecError('UNKNOWN_COLUMN', 'splitId', `The data lack the target "${fitted.target}".`);
   const all = actualOf(fitted, target, rows);
   const known = rows.filter((_, i) => !Number.isNaN(all[i]!));
   if (known.length === 0) throw new SpecError('EMPTY_SPLIT', 'part', 'No row of this part has a value of the target.');
   const { scores, labels } = predictTable(fitted, table, known);
   if (!scores.every(Number.isFinite))
-    throw new SpecError('DIVERGED', 'datasetVersionId', 'The model gives answers that are no finite numbers here.');
+    throw new SpecError('DIVERGED', 'splitId', 'The model gives answers that are no finite numbers here.');
   return { fitted, table, rows: known, actual: all.filter((value) => !Number.isNaN(value)), scores, labels };
 }
 
 function actualOf({ classes }: FittedModel, target: Column, rows: Uint32Array): Float64Array {
   if (classes === null) {
     if (target.kind === 'category')
-      throw new SpecError('TARGET_WRONG_KIND', 'datasetVersionId', `"${target.name}" holds categories, no numbers.`);
+      throw new SpecError('TARGET_WRONG_KIND', 'splitId', `"${target.name}" holds categories, no numbers.`);
     return Float64Array.from(rows, (row) => target.values[row]!);
   }
   const index = new Map(classes.map((name, k) => [name, k]));
