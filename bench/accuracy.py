@@ -10,20 +10,31 @@ import time
 import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor, HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier, RandomForestRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import accuracy_score, log_loss, mean_squared_error, r2_score, roc_auc_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import LabelEncoder, OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+try:
+    from xgboost import XGBClassifier, XGBRegressor
+except ImportError:
+    XGBClassifier = XGBRegressor = None
+try:
+    from lightgbm import LGBMClassifier, LGBMRegressor
+except ImportError:
+    LGBMClassifier = LGBMRegressor = None
+
 PATIENCE = 25
+# More categories than this are an identifier, or too many for a library to take as such.
+MOST_CATEGORIES = 254
 
 
 def numeric_and_text(frame):
     text = [c for c in frame.columns if frame[c].dtype == object]
-    return [c for c in frame.columns if c not in text], text
+    return [c for c in frame.columns if c not in text], [c for c in text if frame[c].nunique() <= min(MOST_CATEGORIES, max(20, len(frame) / 2))]
 
 
 def encoded(frame, model, scale):
@@ -31,6 +42,14 @@ def encoded(frame, model, scale):
     number_steps = [SimpleImputer(strategy="mean")] + ([StandardScaler()] if scale else [])
     onehot = OneHotEncoder(handle_unknown="ignore", min_frequency=5)
     return make_pipeline(ColumnTransformer([("n", make_pipeline(*number_steps), numbers), ("t", onehot, text)]), model)
+
+
+def passed(frame, model, as_codes):
+    """For libraries that take missing numbers as they are."""
+    numbers, text = numeric_and_text(frame)
+    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    other = codes if as_codes else OneHotEncoder(handle_unknown="ignore", min_frequency=5)
+    return make_pipeline(ColumnTransformer([("n", "passthrough", numbers), ("t", other, text)], sparse_threshold=0), model)
 
 
 def boosted(frame, is_class):
@@ -70,12 +89,16 @@ def figures(y, p, classes, is_class):
 def answer(request):
     table = pd.read_csv(request["path"])
     part = np.array(request["assignment"])
-    table = table.iloc[request["rows"]].reset_index(drop=True)
+    table = table.iloc[request["rows"]].reset_index(drop=True).drop(columns=request["without"])
+    known = table[request["target"]].notna().to_numpy()
+    table, part = table[known], part[known]
     for column in table.columns:
         if table[column].dtype == bool:
             table[column] = table[column].astype(str)
     is_class = request["task"] != "REGRESSION"
     y = table.pop(request["target"]).to_numpy()
+    if is_class:
+        y = LabelEncoder().fit_transform(y.astype(str))
     x, vx, tx = (table[part == i] for i in range(3))
     y, vy, ty = (y[part == i] for i in range(3))
     share = "sqrt" if is_class else 0.5
@@ -84,9 +107,14 @@ def answer(request):
     models = {
         "DECISION_TREE": encoded(x, (DecisionTreeClassifier if is_class else DecisionTreeRegressor)(**tree), False),
         "RANDOM_FOREST": encoded(x, (RandomForestClassifier if is_class else RandomForestRegressor)(**forest), False),
+        "EXTRA_TREES": encoded(x, (ExtraTreesClassifier if is_class else ExtraTreesRegressor)(**forest), False),
         "GRADIENT_BOOSTING": None,
         "LINEAR": encoded(x, LogisticRegression(C=1, max_iter=5000) if is_class else Ridge(alpha=1), True),
     }
+    if XGBClassifier is not None:
+        models["XGBOOST"] = passed(x, (XGBClassifier if is_class else XGBRegressor)(tree_method="hist", n_jobs=2), False)
+    if LGBMClassifier is not None:
+        models["LIGHTGBM"] = passed(x, (LGBMClassifier if is_class else LGBMRegressor)(n_jobs=2, verbose=-1), True)
     result = {}
     for name, model in models.items():
         start = time.perf_counter()

@@ -19,7 +19,7 @@ export const SEARCH_SHARE = 0.72;
 export const COMBINE_SHARE = 0.82;
 /** Rows up to which a table is judged by folds, and up to which the folds are dealt twice. */
 const FOLDED_ROWS = 12_000;
-const REPEATED_ROWS = 1_500;
+const REPEATED_ROWS = 400;
 const FOLDS = 5;
 /** Training cells (rows x columns) of one fit for each second of the study: a dozen fits or more are to fit in. */
 const CELLS_PER_SECOND = 40_000;
@@ -134,7 +134,7 @@ export function fixedRounds({ parameters, rounds }: Trial): AnyParameters {
 }
 
 /** Of a difference to the best, in its own standard errors, up to which a simpler model is taken. */
-const NOISE = 0.25;
+const NOISE = 0.1;
 const SIMPLICITY: Readonly<Record<AlgorithmName, number>> = {
   LINEAR: 0,
   DECISION_TREE: 0,
