@@ -126,6 +126,12 @@ export interface Fit {
 
 /** Learns from `lesson.trainRows`; chooses the threshold on `lesson.validationRows`. */
 export async function fitModel(spec: FitSpec, lesson: Lesson): Promise<Fit> {
+  if (lesson.warmStart && spec.algorithm !== 'GRADIENT_BOOSTING')
+    throw new SpecError(
+      'WARM_START_MISMATCH',
+      'warmStartFrom',
+      'Only gradient boosting can go on from another version.',
+    );
   const learned = await learn(spec, lesson);
   return { fitted: finish(spec, lesson, learned), learned };
 }

@@ -28,6 +28,8 @@ export interface TrainContext {
   /** TRAIN, VALIDATION or TEST per table row; rows of any other number take no part. */
   readonly assignment: Uint8Array;
   readonly signal: AbortSignal;
+  /** What to go on from, GRADIENT_BOOSTING only: as many rounds are added as `nEstimators` says. Importance is that of the trees added. */
+  readonly warmStart?: FittedModel | null;
   /** Threads for the kernels of boosting; by default as many as pay. They make no difference to the artifact. */
   readonly threads?: number;
   onRound(progress: { round: number; rounds: number; metric: RoundMetric | null }): void;
@@ -77,6 +79,7 @@ export async function train(spec: TrainSpec, table: Table, context: TrainContext
     weights: plan.weights,
     seed: spec.seed,
     pace,
+    warmStart: context.warmStart ?? null,
     ...(context.threads === undefined ? {} : { threads: context.threads }),
     onRound: (round, metric) => {
       // Members are measured on other rows than the combination, whose own loss is the one to keep.

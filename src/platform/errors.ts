@@ -125,6 +125,11 @@ export const ERRORS = {
   UNKNOWN_CLASS: { refusal: 'INPUT', status: 422, remedy: 'Name a class that the target has.' },
   NO_USABLE_FEATURES: { refusal: 'INPUT', status: 422, remedy: 'Choose columns that vary.' },
   TOO_MANY_FEATURES: { refusal: 'INPUT', status: 422, remedy: 'Choose fewer columns, or a tree model.' },
+  WARM_START_MISMATCH: {
+    refusal: 'INPUT',
+    status: 422,
+    remedy: 'Train from the start, or from a version with the same columns, classes and objective.',
+  },
   EMPTY_SPLIT: { refusal: 'INPUT', status: 422, remedy: 'Make another split, with other shares or another column.' },
   DIVERGED: { refusal: 'INPUT', status: 422, remedy: 'Leave out or rescale columns with huge values.' },
   // imported models

@@ -1,6 +1,6 @@
 /** What a family of models is given to learn from, and what it gives back. */
 import { type FittedFeatures } from '../features/tabular.js';
-import { type Model } from './model.js';
+import { type FittedModel, type Model } from './model.js';
 import { type Pace } from './pace.js';
 import { type Table } from './table.js';
 import { type Target } from './target.js';
@@ -38,6 +38,8 @@ export interface Lesson {
   readonly seed: number;
   readonly pace: Pace;
   readonly onRound: OnRound;
+  /** A boosted model to go on from; its trees stay as they are. */
+  readonly warmStart?: FittedModel | null;
   /** Threads for kernels; by default as many as pay. They make no difference to what is learned. */
   readonly threads?: number;
 }

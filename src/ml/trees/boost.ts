@@ -19,6 +19,7 @@ import { LeafRenewal } from './renew.js';
 import { drawColumns } from './sample-columns.js';
 import { RowSampler } from './sample-rows.js';
 import { type FeatureMatrix } from './score.js';
+import { type Earlier } from './warm-start.js';
 
 /** Binned training rows in the memory of the kernels, raw validation rows, and their targets (value, or class number; -1: a class unknown in training). */
 export interface BoostData {
@@ -33,10 +34,12 @@ export interface BoostData {
   readonly validation: FeatureMatrix;
   readonly validationY: Float64Array;
   readonly validationWeights: RowWeights;
+  /** What to go on from; null: from constant scores. */
+  readonly earlier: Earlier | null;
 }
 
 export interface Ensemble {
-  /** Boosting: round by round, in each one tree per output. */
+  /** Boosting: those gone on from, then round by round, in each one tree per output. */
   readonly trees: readonly Tree[];
   readonly treeOutput: Int32Array | null;
   readonly base: Float32Array;
@@ -56,22 +59,27 @@ export async function boost(
   pace: Pace,
   onRound: OnRound,
 ): Promise<Ensemble> {
-  const { memory, binned, validationY } = data;
+  const { memory, binned, validationY, earlier } = data;
   const { rowCount, features } = binned;
   const rng = new Rng(seed);
   const gains = new Float64Array(features.length);
   const grower = new GradientGrower(memory, binned, growthRules(parameters, data), gains, pace);
-  const base = loss.initial(data.y, data.weights);
+  const base = earlier?.model.base ?? loss.initial(data.y, data.weights);
   const derivatives = derivativesOf(loss, memory, data, base, grower.pairs, grower.notes);
   const size = { rowCount, numLeaves: grower.mostLeaves };
   const renewal = loss.renewal && new LeafRenewal(memory, loss.renewal, grower, derivatives, size);
   const scorer = new KernelScorer(memory, data.validation, grower.mostLeaves);
   const validationAt = Array.from(base, () => memory.allocate(8 * validationY.length));
   const validationRaw = validationAt.map((at, k) => memory.float64(at, validationY.length).fill(base[k]));
+  earlier?.train.forEach((scores, k) => memory.float64(derivatives.raw[k], rowCount).set(scores));
+  earlier?.validation.forEach((scores, k) => validationRaw[k].set(scores));
   const trees: Tree[] = [];
   const gainsByRound: Float64Array[] = [];
   let bestRound = 0;
-  let best = -Infinity;
+  const judge = (value: number): number => (watch.isHigherBetter ? value : -value);
+  // An earlier model may be the best there will be.
+  let best =
+    earlier && validationY.length > 0 ? judge(watch.of(validationRaw, validationY, data.validationWeights)) : -Infinity;
   let round = 0;
   const sampler = new RowSampler(parameters, rng, memory.float32(grower.pairs, 2 * rowCount));
   const allColumns = Uint32Array.from(features.keys());
@@ -96,21 +104,22 @@ export async function boost(
     const train = derivatives.refresh();
     onRound(round, { name: watch.name, ...(watch.isLoss ? { train } : {}), validation });
     await pace.rest();
-    const quality = watch.isHigherBetter ? validation : -validation;
-    if (quality > best) {
-      best = quality;
+    if (judge(validation) > best) {
+      best = judge(validation);
       bestRound = round;
     }
     if (parameters.earlyStoppingRounds > 0 && round - bestRound >= parameters.earlyStoppingRounds) break;
   }
-  const kept = parameters.earlyStoppingRounds > 0 && bestRound > 0 ? bestRound : round;
+  const kept = parameters.earlyStoppingRounds > 0 && (bestRound > 0 || earlier) ? bestRound : round;
+  const before = earlier?.model.trees ?? [];
+  const newOutputs = Array.from({ length: kept * loss.outputs }, (_, t) => t % loss.outputs);
   return {
-    trees: trees.slice(0, kept * loss.outputs),
-    treeOutput: Int32Array.from({ length: kept * loss.outputs }, (_, t) => t % loss.outputs),
+    trees: [...before, ...trees.slice(0, kept * loss.outputs)],
+    treeOutput: Int32Array.from([...(earlier?.model.treeOutput ?? []), ...newOutputs]),
     base,
     rounds: round,
     bestRound: kept,
-    gains: gainsByRound[kept - 1],
+    gains: gainsByRound[kept - 1] ?? new Float64Array(features.length),
   };
 }
 

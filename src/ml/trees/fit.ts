@@ -14,6 +14,7 @@ import { directionsOf, groupsOf } from './constrain.js';
 import { KernelMemory, threadsFor } from './kernel-memory.js';
 import { binTable } from './kernel-table.js';
 import { lossOf } from './objective.js';
+import { goOnFrom } from './warm-start.js';
 
 export async function fitBoosting(
   lesson: Lesson,
@@ -31,6 +32,9 @@ export async function fitBoosting(
       'constraints.monotone',
       `The objective ${parameters.objective} sets its leaves by residuals, which keep to no order: take another one.`,
     );
+  const parts = { train: trainRows, validation: validationRows };
+  const earlier =
+    lesson.warmStart && goOnFrom(lesson.warmStart, fitted.features, { target, loss }, lesson.table, parts);
   const memory = new KernelMemory(lesson.threads ?? threadsFor(trainRows.length * fitted.features.length));
   try {
     const rng = new Rng(seed, BINNING_STREAM);
@@ -46,6 +50,7 @@ export async function fitBoosting(
       validation: { rowCount: validationRows.length, columns },
       validationY: pick(target.y, validationRows),
       validationWeights: lesson.weights && pick(lesson.weights, validationRows),
+      earlier: earlier ?? null,
     };
     const ensemble = await boost(data, loss, watch, parameters, seed, pace, lesson.onRound);
     return learnedTrees(fitted, ensemble, 'sum', loss.link);
