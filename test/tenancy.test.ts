@@ -45,6 +45,7 @@ const KIND_OF_ARGUMENT: Record<string, IdKind> = {
   versionId: 'modelVersion',
   againstVersionId: 'modelVersion',
   evaluationId: 'evaluation',
+  warmStartFrom: 'modelVersion',
   endpointId: 'endpoint',
   agreementId: 'agreement',
   'compareModelVersions(a)': 'modelVersion',

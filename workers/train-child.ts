@@ -1,4 +1,5 @@
 import { loadTrainingInput, type TrainingInput } from '../src/domain/datasets/training-input.service.js';
+import { loadFitted } from '../src/domain/models/fitted-model.service.js';
 import type { Trained } from '../src/domain/training/training.service.js';
 import { train, type TrainSpec } from '../src/ml/train.js';
 import { serveChild } from '../src/platform/child.js';
@@ -12,6 +13,8 @@ export interface TrainInput {
   /** Where the ONNX file and the packed fitted model go, each sealed under its own key. */
   readonly onnx: SealedBlob;
   readonly fitted: SealedBlob;
+  /** The fitted model to go on from. */
+  readonly warmStart: SealedBlob | null;
 }
 
 serveChild<TrainInput, Trained, JobProgress>(async (input, { progress, signal }) => {
@@ -22,6 +25,7 @@ serveChild<TrainInput, Trained, JobProgress>(async (input, { progress, signal })
   const artifact = await train(input.spec, table, {
     assignment,
     signal,
+    warmStart: input.warmStart && (await loadFitted(input.warmStart)),
     onRound: ({ round, rounds, metric }) => {
       done = { round, rounds, metric };
       progress({ ...done, phase: 'training', fraction: round / rounds });

@@ -17,7 +17,8 @@ export const train: Processor = async (app, job, { scope, signal, progress }) =>
     await app.blobs.prepare(tx, scope),
     await app.blobs.prepare(tx, scope),
   ]);
-  const input: TrainInput = { data: plan.data, spec: plan.spec, onnx: withoutRow(onnx), fitted: withoutRow(fitted) };
+  const { data, spec, warmStart } = plan;
+  const input: TrainInput = { data, spec, warmStart, onnx: withoutRow(onnx), fitted: withoutRow(fitted) };
   try {
     const trained = await runChild<Trained, JobProgress>({
       program,

@@ -190,6 +190,14 @@ describe('a training through the API', () => {
     expect(await tenant.owner.refusal('startTraining', input(more))).toBe('INVALID_INPUT');
   });
 
+  it('goes on from a version, and only from one of its own kind', async () => {
+    const warmStartFrom = (await train()).modelVersion!.id;
+    const more = await train({ warmStartFrom });
+    expect(more.modelVersion!.id).not.toBe(warmStartFrom);
+    for (const wrong of [{ algorithm: { linear: {} } }, { algorithm: { gradientBoosting: { objective: 'LOGISTIC' } } }])
+      await expect(start({ warmStartFrom, ...wrong })).rejects.toThrow(`"field":"input.warmStartFrom"`);
+  });
+
   it('is for those who may', async () => {
     const viewer = await tenant.member('VIEWER');
     expect(await viewer.refusal('startTraining', input())).toBe('FORBIDDEN');

@@ -1,6 +1,12 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import type { AlgorithmName, AnyParameters, FitOptions, TaskName } from '../../ml/spec.js';
 
+/** What was given beside parameters and columns. */
+export interface TrainingOptions extends FitOptions {
+  /** A model version to go on from. */
+  readonly warmStartFrom?: string | null;
+}
+
 /** What was asked for. How far it is, and how it ended, is in its job. */
 @Entity('training')
 export class TrainingRow {
@@ -38,7 +44,7 @@ export class TrainingRow {
   parameters: AnyParameters;
 
   @Column('jsonb')
-  options: FitOptions;
+  options: TrainingOptions;
 
   @Column('bigint')
   seed: number;

@@ -149,6 +149,11 @@ export class TrainingResolver {
     return options.weightColumn ?? null;
   }
 
+  @FieldResolver(() => ID, { nullable: true, description: 'The version that it goes on from; null: from the start.' })
+  warmStartFrom(@Root() { options }: TrainingView): string | null {
+    return options.warmStartFrom ?? null;
+  }
+
   @Authorized('model:read')
   @FieldResolver(() => Model, { description: 'The model whose next version it becomes.' })
   async model(@Root() training: TrainingView, @CurrentScope() scope: Scope): Promise<Model> {

@@ -23,11 +23,12 @@ import { newId } from '../../platform/ids.js';
 import { cancelJob, enqueueJob, findJobs, getJob, type Job, retryJob } from '../../platform/jobs.js';
 import { type Page, type PageRequest, readPage } from '../../platform/page.js';
 import type { Scope } from '../../platform/scope.js';
+import type { SealedBlob } from '../../platform/sealing.js';
 import { appendAudit, type AuditEvent } from '../audit/audit.service.js';
 import type { SplitService } from '../datasets/split.service.js';
 import type { TrainingInput } from '../datasets/training-input.service.js';
 import type { ModelService, ModelVersionRow, Signature } from '../models/model.service.js';
-import type { TrainingRow } from './training.entity.js';
+import type { TrainingOptions, TrainingRow } from './training.entity.js';
 import * as trainings from './training.repo.js';
 import type { TrainingFilter } from './training.repo.js';
 
@@ -61,6 +62,8 @@ export interface NewQuestion extends Omit<FitOptions, 'members'> {
 export interface NewTraining extends NewQuestion {
   /** A combination has members. */
   readonly algorithm: AskedAlgorithm<AlgorithmName> & { readonly members?: readonly AskedAlgorithm<Algorithm>[] };
+  /** A model version to go on from. */
+  readonly warmStartFrom?: string | null;
 }
 
 /** The same with what was not given. */
@@ -71,6 +74,8 @@ export interface TrainingPlan {
   readonly training: TrainingRow;
   readonly data: TrainingInput;
   readonly datasetDigest: string;
+  /** The fitted model to go on from. */
+  readonly warmStart: SealedBlob | null;
   readonly spec: TrainSpec;
 }
 
@@ -114,6 +119,7 @@ export class TrainingService {
     const parameters = parametersOf(input.algorithm);
     const members = membersOf(input.algorithm);
     const { name, members: asked = [] } = input.algorithm;
+    const warmStart = await this.earlierVersion(tx, scope, input, parameters);
     const common = await this.ask(tx, scope, input, [name, ...asked.map((one) => one.name)]);
     const id = newId('training');
     const row: TrainingRow = {
@@ -121,7 +127,7 @@ export class TrainingService {
       id,
       algorithm: name,
       parameters,
-      options: { ...common.options, ...by?.options, ...(members ? { members } : {}) },
+      options: { ...common.options, ...by?.options, ...(members ? { members } : {}), ...warmStart },
       studyId: by?.studyId ?? null,
       jobId: await enqueueJob(tx, scope, { name: 'train', subjectId: id }),
     };
@@ -160,6 +166,22 @@ export class TrainingService {
       seed,
       createdAt,
     };
+  }
+
+  /** What can be told of a version to go on from without opening it; the child compares features, classes and scores. */
+  private async earlierVersion(
+    tx: Tx,
+    scope: Scope,
+    { warmStartFrom, algorithm }: NewTraining,
+    parameters: AnyParameters,
+  ): Promise<Pick<TrainingOptions, 'warmStartFrom'>> {
+    if (!warmStartFrom) return {};
+    const { version } = await this.models.openFitted(tx, scope, warmStartFrom);
+    if (algorithm.name !== 'GRADIENT_BOOSTING' || version.algorithm !== 'GRADIENT_BOOSTING')
+      throw invalid('warmStartFrom', 'Only gradient boosting can go on, from a version of its own kind.');
+    if ((version.parameters['objective'] ?? 'AUTO') !== parameters['objective'])
+      throw invalid('warmStartFrom', 'That version has another objective.');
+    return { warmStartFrom };
   }
 
   /** Ends it within a second. CONFLICT if it is over. */
@@ -212,12 +234,14 @@ export class TrainingService {
       const training = await trainings.getTraining(tx, id);
       const { version, row: _, ...data } = await this.splits.trainingInput(tx, scope, training);
       const datasetDigest = version.digest!;
+      const { warmStartFrom } = training.options;
       // Nothing that differs between two trainings alike: the same request gives the same file.
       const metadata = { datasetDigest, splitDigest: data.splitDigest };
       return {
         training,
         data,
         datasetDigest,
+        warmStart: warmStartFrom ? (await this.models.openFitted(tx, scope, warmStartFrom)).fitted : null,
         spec: { ...specOf(training), metadata },
       };
     });

@@ -145,6 +145,13 @@ export class StartTrainingInput {
   })
   weightColumn?: string | null;
 
+  @Field(() => ID, {
+    nullable: true,
+    description:
+      'A version to go on from, gradient boosting only: its trees stay, and nEstimators rounds at most are added. It must have the same columns, classes and objective.',
+  })
+  warmStartFrom?: string | null;
+
   @Field(() => Long, { nullable: true, description: '0 to 2^32 - 1; drawn at random unless told.' })
   seed?: number | null;
 
