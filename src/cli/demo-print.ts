@@ -52,3 +52,9 @@ export function percent(estimate: { value: number | null; low: number | null; hi
     ? `${p(estimate.value)} %`
     : `${p(estimate.value)} % (${p(estimate.low)} to ${p(estimate.high)})`;
 }
+
+/** A difference with its sign, and its interval. */
+export function between({ value, low, high }: Parameters<typeof percent>[0]): string {
+  const f = (number: number | null) => (number === null ? '-' : `${number < 0 ? '' : '+'}${number.toFixed(4)}`);
+  return `${f(value)} (${f(low)} to ${f(high)})`;
+}

@@ -79,21 +79,23 @@ export interface Version {
   profile: { name: string; missing: number; distinct: number; mean: number | null }[];
 }
 
-export async function upload(print: Printer, { owner }: Party, text: string): Promise<Version> {
+/** Announces a file and sends it; returns the upload's id. */
+export async function send({ owner }: Party, fileName: string, text: string): Promise<string> {
   const bytes = Buffer.from(text);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   const made = await owner.change<{ upload: { id: string }; url: string }>(
     'createUpload',
-    { sizeBytes: bytes.length, sha256, fileName: 'credit_data.csv' },
+    { sizeBytes: bytes.length, sha256, fileName },
     'upload { id } url',
   );
   await owner.put(made.url, bytes);
-  print.say(
-    `${bytes.length.toLocaleString('en-GB')} bytes sent, checked against their SHA-256, and sealed before they reached the disk.`,
-  );
+  return made.upload.id;
+}
+
+export async function dataset(print: Printer, { owner }: Party, name: string, uploadId: string): Promise<Version> {
   const { version } = await owner.change<{ version: { id: string } }>(
     'createDataset',
-    { name: 'Credit applications', uploadId: made.upload.id },
+    { name, uploadId },
     'version { id }',
   );
   const fields = `id datasetId state errorMessage rowCount rejectedCount rejects { line reason } digest
@@ -157,15 +159,14 @@ export interface TrainedVersion {
   test: { accuracy: Estimate; balancedAccuracy: Estimate; f1: Estimate; auc: Estimate; logLoss: Estimate };
 }
 
-const TRAINING = `id job { state errorMessage progress { round rounds } } model { id } modelVersion {
-  id number elapsedMs rounds bestRound parity { rows edgeRows maxDifference }
-  test { ... on BinaryMetrics { accuracy { value low high } balancedAccuracy { value low high } f1 { value low high } auc { value low high } logLoss { value low high } } } }`;
+export const VERSION = `id number elapsedMs rounds bestRound parity { rows edgeRows maxDifference }
+  test { ... on BinaryMetrics { accuracy { value low high } balancedAccuracy { value low high } f1 { value low high } auc { value low high } logLoss { value low high } } }`;
+const TRAINING = `id job { state errorMessage progress { round rounds } } model { id } modelVersion { ${VERSION} }`;
 
 export async function train(
   print: Printer,
   { owner }: Party,
-  datasetVersionId: string,
-  splitId: string,
+  given: { datasetVersionId: string; splitId: string },
 ): Promise<Record<string, Training>> {
   const { model } = await owner.change<{ model: { id: string } }>(
     'createModel',
@@ -174,15 +175,7 @@ export async function train(
   );
   const started = new Map<string, string>();
   for (const [name, algorithm] of ALGORITHMS) {
-    const input = {
-      datasetVersionId,
-      splitId,
-      target: TARGET,
-      positiveClass: 'bad',
-      algorithm,
-      modelId: model.id,
-      seed: 7,
-    };
+    const input = { ...given, target: TARGET, positiveClass: 'bad', algorithm, modelId: model.id, seed: 7 };
     const { training } = await owner.change<{ training: { id: string } }>('startTraining', input, 'training { id }');
     started.set(name, training.id);
   }
@@ -301,8 +294,13 @@ export interface SplitCounts {
   digest: string;
 }
 
-export async function split(print: Printer, { owner }: Party, datasetVersionId: string): Promise<SplitCounts> {
-  const input = { datasetVersionId, method: 'STRATIFIED', column: TARGET, seed: 7 };
+export async function split(
+  print: Printer,
+  { owner }: Party,
+  datasetVersionId: string,
+  column: string,
+): Promise<SplitCounts> {
+  const input = { datasetVersionId, method: 'STRATIFIED', column, seed: 7 };
   const made = await owner.change<{ split: { id: string } }>('createSplit', input, 'split { id }');
   const fields = 'id state errorMessage trainRows validationRows testRows digest';
   return settled(print, 'Splitting', () =>
@@ -310,37 +308,34 @@ export async function split(print: Printer, { owner }: Party, datasetVersionId: 
   );
 }
 
-interface Ranked {
+export interface Ranked {
   value: number;
   version: { id: string; number: number; algorithm: string; modelId: string };
 }
 
-/** The first of the leaderboard, which knows the validation rows only, gets the alias `champion`. */
-export async function promote(print: Printer, { owner }: Party, splitId: string): Promise<Ranked['version']> {
-  const board = await owner.ask<Ranked[]>(
+/** The leaderboard, which knows the validation rows only. */
+export function rank({ owner }: Party, splitId: string): Promise<Ranked[]> {
+  return owner.ask<Ranked[]>(
     'query Board($splitId: ID!, $target: String!) { leaderboard(splitId: $splitId, target: $target) { value version { id number algorithm modelId } } }',
     { splitId, target: TARGET },
   );
-  for (const { value, version } of board)
-    print.say(`log loss ${value.toFixed(4)}: version ${version.number}, ${version.algorithm}`);
-  const { version } = board[0]!;
-  await owner.change(
-    'setModelAlias',
-    { modelId: version.modelId, alias: 'champion', versionId: version.id },
-    'alias { alias }',
-  );
-  return version;
 }
 
-export async function deploy(print: Printer, { owner }: Party, modelVersionId: string): Promise<string> {
+/** The first of the leaderboard gets the alias `champion`. */
+export async function promote(print: Printer, { owner }: Party, board: readonly Ranked[]): Promise<void> {
+  for (const { value, version } of board)
+    print.say(`log loss ${value.toFixed(4)}: version ${version.number}, ${version.algorithm}`);
+  const { modelId, id: versionId } = board[0]!.version;
+  await owner.change('setModelAlias', { modelId, alias: 'champion', versionId }, 'alias { alias }');
+}
+
+export async function deploy(print: Printer, { owner }: Party, name: string, modelVersionId: string): Promise<string> {
   const made = await owner.change<{ endpoint: { id: string; inputs: { name: string }[] } }>(
     'createEndpoint',
-    { name: 'credit-risk', modelVersionId },
+    { name, modelVersionId },
     'endpoint { id inputs { name } }',
   );
-  print.say(
-    `Endpoint credit-risk takes ${made.endpoint.inputs.length} raw columns: no preparation on the caller’s side.`,
-  );
+  print.say(`Endpoint ${name} takes ${made.endpoint.inputs.length} raw columns: no preparation on the caller’s side.`);
   return made.endpoint.id;
 }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Client } from './demo-client.js';
 import { percent, Printer } from './demo-print.js';
+import * as learning from './demo-learning.js';
 import * as demo from './demo-steps.js';
 
 /*
@@ -9,6 +10,7 @@ import * as demo from './demo-steps.js';
  */
 
 const DATA = 'examples/credit_scoring/credit_data.csv';
+const PENGUINS = ['examples/penguins/penguins.csv', 'examples/penguins/species_lightgbm.txt'];
 /** Lines that no table should take, sent along to see them rejected. */
 const DAMAGED = ['"good",9,"rent"', '"bad",1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16'];
 
@@ -39,12 +41,12 @@ interface Provided {
 
 /** From two empty tenants to an endpoint of the bank's. */
 async function provide(
-  { print, figures, refused }: Story,
+  story: Story,
   url: string,
   operatorSignIn: { email: string; password: string },
 ): Promise<Provided> {
+  const { print, figures, refused } = story;
   const anyone = new Client(url);
-
   print.step(1, 'Two organisations');
   const { token } = await anyone.change<{ token: string }>('signIn', operatorSignIn, 'token');
   const desk = [anyone, anyone.as(token)] as const;
@@ -54,19 +56,54 @@ async function provide(
 
   print.step(2, 'The bank uploads 4,454 credit applications, and two damaged lines');
   const text = readFileSync(DATA, 'utf8');
-  const version = await demo.upload(print, bank, `${text.trimEnd()}\n${DAMAGED.join('\n')}\n`);
+  const sent = `${text.trimEnd()}\n${DAMAGED.join('\n')}\n`;
+  const uploadId = await demo.send(bank, 'credit_data.csv', sent);
+  print.say(
+    `${Buffer.byteLength(sent).toLocaleString('en-GB')} bytes sent, checked against their SHA-256, and sealed before they reached the disk.`,
+  );
+  const version = await demo.dataset(print, bank, 'Credit applications', uploadId);
   demo.showVersion(print, version);
   figures['data'] = { rows: version.rowCount, rejects: version.rejectedCount, digest: version.digest };
 
   print.step(3, 'A split: 60 % train, 20 % validation, 20 % test, the same share of defaults in each');
-  const split = await demo.split(print, bank, version.id);
+  const split = await demo.split(print, bank, version.id, demo.TARGET);
   print.say(
     `${split.trainRows} / ${split.validationRows} / ${split.testRows} rows; digest ${split.digest.slice(0, 16)}...`,
   );
   figures['split'] = { train: split.trainRows, validation: split.validationRows, test: split.testRows };
 
+  const given = { datasetVersionId: version.id, splitId: split.id };
+  const board = await learn(story, bank, given);
+
+  print.step(6, 'The best on the validation rows becomes the champion, and answers at an endpoint');
+  await demo.promote(print, bank, board);
+  const champion = board[0]!.version;
+  const endpointId = await demo.deploy(print, bank, 'credit-risk', champion.id);
+  const { rows } = demo.readRows(text);
+  const own = await demo.predict(bank.owner, { endpointId, columns: demo.columnsOf(rows.slice(0, 1000)) });
+  print.say(
+    `The bank itself asks for ${own.rowCount} rows: no agreement needed, and entry ${own.logIndex} of the log.`,
+  );
+  figures['endpoint'] = { id: endpointId, modelVersionId: champion.id };
+  figures['predictions'] = { own: own.rowCount };
+
+  print.step(7, 'A closer look at the champion, on the test rows');
+  figures['evaluation'] = await learning.judge(print, bank, board);
+
+  print.step(8, 'A model that LightGBM trained elsewhere joins');
+  const [table, model] = PENGUINS.map((path) => readFileSync(path, 'utf8'));
+  figures['import'] = await learning.importModel(print, bank, table!, model!);
+  return { bank, shop, rows, datasetId: version.datasetId, modelVersionId: champion.id, endpointId };
+}
+
+/** Models for the data: four as they come, and the one that a search finds; ranked. */
+async function learn(
+  { print, figures }: Story,
+  bank: demo.Party,
+  given: { datasetVersionId: string; splitId: string },
+): Promise<demo.Ranked[]> {
   print.step(4, 'Four algorithms learn to tell who will not pay back');
-  const trained = await demo.train(print, bank, version.id, split.id);
+  const trained = await demo.train(print, bank, given);
   const versions = Object.entries(trained).map(([name, training]) => [name, training.modelVersion!] as const);
   print.table(
     ['on the test rows', 'AUC (95 %)', 'accuracy', 'F1', 'seconds', 'proved rows', 'largest difference'],
@@ -84,30 +121,27 @@ async function provide(
     versions.map(([name, { test, parity, elapsedMs }]) => [name, { test, parity, elapsedMs }]),
   );
 
-  print.step(5, 'The best on the validation rows becomes the champion, and answers at an endpoint');
-  const champion = await demo.promote(print, bank, split.id);
-  const endpointId = await demo.deploy(print, bank, champion.id);
-  const { rows } = demo.readRows(text);
-  const own = await demo.predict(bank.owner, { endpointId, columns: demo.columnsOf(rows.slice(0, 1000)) });
-  print.say(
-    `The bank itself asks for ${own.rowCount} rows: no agreement needed, and entry ${own.logIndex} of the log.`,
-  );
-  figures['endpoint'] = { id: endpointId, modelVersionId: champion.id };
-  figures['predictions'] = { own: own.rowCount };
-  return { bank, shop, rows, datasetId: version.datasetId, modelVersionId: champion.id, endpointId };
+  const { trials, seconds } = learning.LIMITS;
+  print.step(5, `Concordat looks for a better one by itself: ${trials} trials, ${seconds} seconds at most`);
+  const modelId = Object.values(trained)[0]!.model.id;
+  const found = await learning.tune(print, bank, { ...given, modelId });
+  const board = await demo.rank(bank, given.splitId);
+  const before = await learning.compare(print, bank, board, found.versionId);
+  figures['tuning'] = { ...found.figures, before };
+  return board;
 }
 
 /** From the offer to the end of the agreement. */
 async function use({ print, figures, refused }: Story, provided: Provided): Promise<void> {
   const { bank, shop, rows, endpointId } = provided;
-  print.step(6, 'An agreement puts it into the hands of Harbour Stores');
+  print.step(9, 'An agreement puts it into the hands of Harbour Stores');
   const app = await demo.application(print, shop);
   const ask = (count: number, purpose = 'CREDIT') =>
     demo.predict(app, { endpointId, purpose, columns: demo.columnsOf(rows.slice(0, count)) });
   await refused('Before any agreement', ask(1));
   const agreementId = await demo.agree(print, [bank, shop], endpointId);
 
-  print.step(7, 'Predictions under the agreement, and what it does not allow');
+  print.step(10, 'Predictions under the agreement, and what it does not allow');
   const one = await ask(1);
   print.say(`One applicant: ${one.labels![0]}, scores ${JSON.stringify(one.scores)}; entry ${one.logIndex}.`);
   const many = await ask(300);
@@ -123,14 +157,14 @@ async function use({ print, figures, refused }: Story, provided: Provided): Prom
   await refused('One more', ask(1));
   Object.assign(figures['predictions'] as object, { underAgreement: one.rowCount + many.rowCount + rest.rowCount });
 
-  print.step(8, 'Both parties read the same figures, and verify the record');
+  print.step(11, 'Both parties read the same figures, and verify the record');
   figures['agreement'] = await demo.sameUsage(print, [bank, shop], agreementId);
   const audits = { 'Meridian Bank': await demo.verifyAudit(bank), 'Harbour Stores': await demo.verifyAudit(shop) };
   for (const [name, { entries }] of Object.entries(audits))
     print.say(`${name}: ${entries} entries, every leaf hash recomputed and equal.`);
   figures['audit'] = audits;
 
-  print.step(9, 'The end: the agreement is terminated, the data deleted');
+  print.step(12, 'The end: the agreement is terminated, the data deleted');
   const { agreement } = await shop.owner.change<{ agreement: { state: string } }>(
     'terminateAgreement',
     { agreementId },
