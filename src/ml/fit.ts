@@ -20,6 +20,7 @@ import {
   type FitOptions,
   isCombination,
   type Member,
+  type ParameterSpec,
   parseMembers,
   parseParameters,
   SpecError,
@@ -162,8 +163,9 @@ export async function refitModel(spec: FitSpec, lesson: Lesson, first: Fit): Pro
 
 /** Whether the rounds of a fit are stopped by its validation rows. */
 export function stopsEarly({ algorithm, parameters }: Pick<FitSpec, 'algorithm' | 'parameters'>): boolean {
-  const whole = parseParameters(algorithm, parameters);
-  return 'earlyStoppingRounds' in whole && whole.earlyStoppingRounds > 0;
+  const specs: readonly ParameterSpec[] = SPECS[algorithm].parameters;
+  const own = specs.find(({ name }) => name === 'earlyStoppingRounds');
+  return own !== undefined && Number(parameters[own.name] ?? own.default) > 0;
 }
 
 /** Rounds at most: trees per output, or steps of the optimiser; of a combination, those of all its fits. */
