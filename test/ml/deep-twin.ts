@@ -6,7 +6,7 @@ import { type DeepRules } from '../../src/ml/trees/grow-deep.js';
 
 interface Row {
   readonly row: number;
-  /** Weight x residual, class, or value. */
+  /** Weight x residual, class, or residual. */
   readonly value: number;
   readonly weight: number;
 }
@@ -131,7 +131,7 @@ function mayGrow(rules: DeepRules, rows: readonly Row[], depth: number): boolean
 
 function leafValues(rules: DeepRules, rows: readonly Row[]): number[] {
   const total = weightOf(rows);
-  if (rules.criterion === 'ABSOLUTE') return [medianOf(rows)];
+  if (rules.criterion === 'ABSOLUTE') return [rules.mean + medianOf(rows)];
   if (rules.criterion !== 'SQUARED')
     return zeros(rules.width).map(
       (_, k) =>
@@ -155,6 +155,12 @@ function medianOf(rows: readonly Row[]): number {
     if (below === half) return (value + sorted[i + 1]!.value) / 2;
   }
   throw new Error('There is a median.');
+}
+
+function lowerMedianOf(rows: readonly Row[]): number {
+  const sorted = rows.toSorted((a, b) => a.value - b.value);
+  let below = 0;
+  return sorted.find(({ weight }) => (below += weight) >= weightOf(rows) / 2)!.value;
 }
 
 /** What a side scores: the more, the less it is mixed. */
@@ -278,12 +284,12 @@ function candidates(
   return made;
 }
 
-/** By the mean, or by the share of each of the larger classes. */
+/** By the mean, by the median, or by the share of each of the larger classes. */
 function categoryKeys(rules: DeepRules, all: readonly Row[]): ((rows: readonly Row[], smooth: number) => number)[] {
   if (rules.criterion === 'SQUARED')
     return [(rows, smooth) => sum(rows, ({ value }) => value) / (weightOf(rows) + smooth)];
   if (rules.criterion === 'ABSOLUTE')
-    return [(rows, smooth) => sum(rows, ({ value, weight }) => value * weight) / (weightOf(rows) + smooth)];
+    return [(rows, smooth) => lowerMedianOf(rows) * (weightOf(rows) / (weightOf(rows) + smooth))];
   const ofClass = (rows: readonly Row[], k: number): number => weightOf(rows.filter(({ value }) => value === k));
   const present = [...new Set(all.map(({ value }) => value))].sort(
     (a, b) => ofClass(all, b) - ofClass(all, a) || a - b,

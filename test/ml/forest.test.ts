@@ -39,14 +39,22 @@ function intoMemory(memory: KernelMemory, rowCount: number, features: readonly B
   return { rowCount, features, columns, stride, blocks: 0, blockBytes: 0, width: 0 };
 }
 
+/** Rows by rising value, where the criterion needs them so. */
+function orderOf({ criterion }: DeepRules, stats: Float64Array): Uint32Array | null {
+  if (criterion !== 'ABSOLUTE') return null;
+  return Uint32Array.from({ length: stats.length / 2 }, (_, row) => row).sort(
+    (a, b) => stats[2 * a]! - stats[2 * b]! || a - b,
+  );
+}
+
 const pickOf = <T>(values: readonly T[]): T => values[rng.below(values.length)]!;
 
 function randomRules(rows: number, features: number): DeepRules {
-  const criterion = pickOf(['SQUARED', 'GINI', 'ENTROPY'] as const);
+  const criterion = pickOf(['SQUARED', 'GINI', 'ENTROPY', 'ABSOLUTE'] as const);
   const bootstrap = rng.float() < 0.5;
   return {
     criterion,
-    width: criterion === 'SQUARED' ? 1 + rng.below(2) : 2 + rng.below(6),
+    width: { SQUARED: 1 + rng.below(2), ABSOLUTE: 1 }[criterion as string] ?? 2 + rng.below(6),
     mean: 0,
     maxDepth: pickOf([0, 0, 1, 3]),
     minSamplesLeaf: pickOf([1, 1, 2, 5]),
@@ -80,7 +88,7 @@ async function grow(
 ): Promise<DeepTree[]> {
   const memory = new KernelMemory(threads);
   open.push(memory);
-  const grower = new DeepGrower(memory, intoMemory(memory, rows, features), rules, stats, null);
+  const grower = new DeepGrower(memory, intoMemory(memory, rows, features), rules, stats, orderOf(rules, stats));
   const made: DeepTree[] = [];
   await grower.grow(trees, 7, idle, (grown) =>
     made.push({ ...grown, spared: grown.spared.slice(), values: grown.values.slice() }),
@@ -104,7 +112,8 @@ describe('deep growth', () => {
         ];
         expect(two, about).toEqual(one);
         one.forEach(({ tree, gains, spared, values }, t) => {
-          const wanted = growTwin({ table: { rowCount: rows, features }, rules, stats, order: null }, 7, t);
+          const order = orderOf(rules, stats);
+          const wanted = growTwin({ table: { rowCount: rows, features }, rules, stats, order }, 7, t);
           expect(tree, about).toEqual(wanted.tree);
           gains.forEach((gain, f) => expect(gain, about).toBeCloseTo(wanted.gains[f]!, 8));
           const columns = made.map(({ values: column }) => column);

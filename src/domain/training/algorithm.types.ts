@@ -105,7 +105,8 @@ const VALUES: Readonly<Record<string, string>> = {
   GINI: 'Classes: the chance that two rows of a node are of different classes.',
   ENTROPY: 'Classes: the entropy of their shares.',
   'criterion.SQUARED': 'Numbers: the squared distance from the mean.',
-  'criterion.ABSOLUTE': 'Numbers: the distance from the median.',
+  'criterion.ABSOLUTE':
+    'Numbers: the distance from the median, which is the answer of a leaf. Categories are put in order by their medians; catL2 plays no part.',
   LEAF_WISE: 'The one that gains most, as in LightGBM.',
   DEPTH_WISE: 'The oldest, so that the tree grows level by level, as in XGBoost.',
   UNIFORM: 'At random, as many as subsample tells.',

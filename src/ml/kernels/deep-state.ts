@@ -47,7 +47,7 @@ export class Forest {
   /** Least and largest value of each bin: 256 f32 per feature. */
   lows: usize;
   highs: usize;
-  /** Per row {what is learned, weight}, f64 each: weight · residual, a class number, or the value itself. */
+  /** Per row {what is learned, weight}, f64 each: weight · residual, a class number, or the residual itself. */
   stats: usize;
   /** Rows in the order in which they are to stand in every node; 0: as they are. */
   order: usize;
@@ -130,9 +130,10 @@ export class Desk {
   /** The right side of a partition. */
   spareRows: usize;
   spareStats: usize;
-  /** For medians. */
+  /** For medians: see deep-median.ts. */
   sums: usize;
   ranks: usize;
+  ends: usize;
 }
 
 /**

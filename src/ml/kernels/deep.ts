@@ -5,8 +5,19 @@
  * tree's rows, with what they teach, stand node by node and are parted in place.
  */
 import { countClasses, findClasses, leafOfClasses, loadClasses, wipeClasses } from './deep-classes';
+import { countRows, findMedian, leafOfMedian, loadMedian, rankRows, sumNode } from './deep-median';
 import { FEW_ROWS, markedBins, populatedBins } from './deep-order';
-import { Desk, ENTROPY, Forest, GINI, Growing, NODE, WITH_REPLACEMENT } from './deep-state';
+import {
+  ABSOLUTE_ERROR,
+  Desk,
+  ENTROPY,
+  Forest,
+  GINI,
+  Growing,
+  NODE,
+  SQUARED_ERROR,
+  WITH_REPLACEMENT,
+} from './deep-state';
 import { countSums, findSums, leafOfSums, loadSums, wipeSums } from './deep-sums';
 import { below, randomShare } from './random';
 
@@ -14,6 +25,8 @@ import { below, randomShare } from './random';
 const ROUNDING: f64 = 1e-12;
 /** Work of a node, and of a feature there, beside the rows. */
 const NODE_WORK: i32 = 50;
+/** What a row costs where medians are sought, against sums. */
+const MEDIAN_WORK: i32 = 16;
 
 const GROWING: i32 = 1;
 const GROWN: i32 = 2;
@@ -61,7 +74,7 @@ function drawRows(forest: Forest, tree: Growing): i32 {
     const from = forest.stats + ((<usize>row) << 4);
     const to = tree.stats + ((<usize>kept) << 4);
     const weighted = load<f64>(from, 8) * <f64>times;
-    store<f64>(to, forest.criterion == 0 ? load<f64>(from) * <f64>times : load<f64>(from));
+    store<f64>(to, forest.criterion == SQUARED_ERROR ? load<f64>(from) * <f64>times : load<f64>(from));
     store<f64>(to, weighted, 8);
     kept++;
   }
@@ -95,13 +108,18 @@ function growNode(forest: Forest, tree: Growing, desk: Desk): i32 {
   desk.feature = -1;
   const stats = tree.stats + ((<usize>begin) << 4);
   const isClasses = forest.criterion == GINI || forest.criterion == ENTROPY;
-  const isMixed = isClasses ? loadClasses(forest, desk, stats, count) : loadSums(desk, stats, count);
+  const isMedian = forest.criterion == ABSOLUTE_ERROR;
+  let isMixed = false;
+  if (isClasses) isMixed = loadClasses(forest, desk, stats, count);
+  else if (isMedian) isMixed = loadMedian(desk, stats, count);
+  else isMixed = loadSums(desk, stats, count);
   let work = count + NODE_WORK;
   const mayDepth = forest.maxDepth == 0 || depth < forest.maxDepth;
   if (isMixed && mayDepth && count >= forest.minSplit && count >= 2 * forest.minRows) {
-    const score = isClasses ? desk.g : (desk.g * desk.g) / desk.h;
+    const score = isClasses || isMedian ? desk.g : (desk.g * desk.g) / desk.h;
     // A split that gains nothing may make room for one that does.
-    desk.gain = -ROUNDING * score;
+    desk.gain = -ROUNDING * abs(score);
+    if (isMedian) sumNode(desk, stats, count);
     work += search(forest, tree, desk, begin, end, isClasses);
   }
   const at = tree.nodes + <usize>node * NODE;
@@ -109,6 +127,7 @@ function growNode(forest: Forest, tree: Growing, desk: Desk): i32 {
     const leaf = tree.leafCount++;
     const values = tree.values + ((<usize>(leaf * forest.classCount)) << 2);
     if (isClasses) leafOfClasses(forest, desk, values);
+    else if (isMedian) leafOfMedian(forest, desk, stats, count, values);
     else leafOfSums(forest, desk, values);
     store<i32>(at, -1);
     store<i32>(at, leaf, 8);
@@ -141,7 +160,7 @@ function search(forest: Forest, tree: Growing, desk: Desk, begin: i32, end: i32,
       store<i32>(other, swapped);
     }
     if (tryFeature(forest, tree, desk, load<i32>(at), begin, end, isClasses)) varies = true;
-    work += end - begin + NODE_WORK;
+    work += (forest.criterion == ABSOLUTE_ERROR ? MEDIAN_WORK : 1) * (end - begin) + NODE_WORK;
   }
   return work;
 }
@@ -162,9 +181,11 @@ function tryFeature(
   const rows = tree.rows + ((<usize>begin) << 2);
   const stats = tree.stats + ((<usize>begin) << 4);
   const isFew = end - begin < FEW_ROWS;
+  const isMedian = forest.criterion == ABSOLUTE_ERROR;
   desk.tried = feature;
   desk.binCount = binCount;
   if (isClasses) countClasses(desk, bins, rows, stats, end - begin, isFew);
+  else if (isMedian) countRows(desk, bins, rows, end - begin, isFew);
   else countSums(desk, bins, rows, stats, end - begin, isFew);
   const touched = isFew ? markedBins(desk) : populatedBins(desk, binCount + 1);
   desk.missingRows = load<i32>(desk.counts + ((<usize>binCount) << 2));
@@ -172,14 +193,16 @@ function tryFeature(
   if (touched > 1) {
     for (let i = 0; i < desk.length; i += 16) v128.store(desk.order + i, v128.load(desk.touched + i));
     const isCategory = load<i32>(kind, 4) == 1;
+    if (isMedian) rankRows(desk, bins, rows, touched);
     if (isClasses) findClasses(forest, changetype<usize>(tree), desk, isCategory);
+    else if (isMedian) findMedian(forest, changetype<usize>(tree), desk, stats, isCategory);
     else findSums(forest, changetype<usize>(tree), desk, isCategory);
   }
   for (let i = 0; i < touched; i++) {
     const bin = <i32>load<u8>(desk.touched + i);
     store<i32>(desk.counts + ((<usize>bin) << 2), 0);
     if (isClasses) wipeClasses(desk, bin);
-    else wipeSums(desk, bin);
+    else if (!isMedian) wipeSums(desk, bin);
   }
   return touched > 1;
 }

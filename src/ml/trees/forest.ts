@@ -61,7 +61,10 @@ export async function growForest(
   const { rowCount, features } = binned;
   const width = Math.max(1, classCount);
   const criterion = criterionOf(p.criterion, classCount);
-  const mean = criterion === 'SQUARED' && classCount === 0 ? y.reduce((sum, value) => sum + value, 0) / rowCount : 0;
+  const order = criterion === 'ABSOLUTE' ? ascending(y) : null;
+  let mean = 0;
+  if (order !== null) mean = y[order[rowCount >> 1]];
+  else if (classCount === 0) mean = y.reduce((sum, value) => sum + value, 0) / rowCount;
   const rules: DeepRules = {
     ...p,
     ...{ criterion, width, mean },
@@ -70,7 +73,6 @@ export async function growForest(
     draws: Math.max(1, Math.round(shape.maxSamples * rowCount)),
     bootstrap: shape.bootstrap,
   };
-  const order = criterion === 'ABSOLUTE' ? ascending(y) : null;
   const grower = new DeepGrower(memory, binned, rules, lessons(data, rules), order);
   const trees: Tree[] = [];
   const gains = new Float64Array(features.length);
@@ -129,7 +131,7 @@ function lessons({ y, weights }: TreeData, { criterion, mean }: DeepRules): Floa
   const made = new Float64Array(2 * y.length);
   for (let i = 0; i < y.length; i++) {
     const weight = weights === null ? 1 : weights[i];
-    made[2 * i] = criterion === 'SQUARED' ? weight * (y[i] - mean) : y[i];
+    made[2 * i] = (criterion === 'SQUARED' ? weight : 1) * (y[i] - mean);
     made[2 * i + 1] = weight;
   }
   return made;

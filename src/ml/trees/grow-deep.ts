@@ -15,7 +15,7 @@ export interface DeepRules {
   readonly criterion: keyof typeof CRITERION;
   /** Numbers in a leaf: the classes, or 1. */
   readonly width: number;
-  /** What is added to a leaf's mean residual. */
+  /** What is added to a leaf's mean or median residual. */
   readonly mean: number;
   /** 0: no limit. */
   readonly maxDepth: number;
@@ -72,7 +72,7 @@ export class DeepGrower {
   private readonly free: Growing[] = [];
 
   /**
-   * @param stats what each row teaches, and what it counts: (weight x residual, weight), (class, weight) or (value, weight)
+   * @param stats what each row teaches, and what it counts: (weight x residual, weight), (class, weight) or (residual, weight)
    * @param order rows in the order in which they shall stand in every node; null: as they are
    */
   constructor(
@@ -147,7 +147,7 @@ export class DeepGrower {
     const classes = 8 * rules.width;
     const bySize = [32, 256, 256, 32, 1024, Math.max(4096, 256 * classes), 2048, 2048];
     const byClass = [classes, classes, classes, classes, classes];
-    const byRow = [4 * rows, 16 * rows, isMedian ? 32 * (rows + 1) : 0, isMedian ? 4 * rows : 0];
+    const byRow = [4 * rows, 16 * rows, isMedian ? 32 * (rows + 1) : 0, isMedian ? 4 * rows : 0, 1024];
     const deskBytes = 192;
     const desks = memory.allocate(memory.threads * deskBytes);
     for (let thread = 0; thread < memory.threads; thread++) {
