@@ -104,7 +104,6 @@ export const MAX_MEMBERS = 10;
 export function parseMembers(
   algorithm: AlgorithmName,
   members:
-    
     | readonly {
         readonly algorithm: string;
         readonly parameters?: Readonly<Record<string, unknown>> | null;
