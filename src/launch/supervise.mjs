@@ -133,6 +133,8 @@ async function embedded({ home, say, stops, fail, signal }) {
   let isStopping = false;
   const watch = async () => {
     for (let failures = 0; ;) {
+      // Asked to stop while it was being started again: it runs, and nobody would end it but `stop`.
+      if (isStopping) return;
       await server.exited;
       if (isStopping) return;
       say(`PostgreSQL ended unexpectedly and is started again (see ${log.path}).`);
