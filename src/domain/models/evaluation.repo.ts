@@ -19,12 +19,15 @@ export async function getEvaluation(tx: Tx, id: string): Promise<EvaluationRow> 
   return row;
 }
 
+export interface EvaluationFilter {
+  readonly modelVersionId: string;
+}
+
 /** Newest first. */
 export function listEvaluations(
   tx: Tx,
-  modelVersionId: string,
-  before: string | null,
-  limit: number,
+  { modelVersionId }: EvaluationFilter,
+  { before, limit }: { before: string | null; limit: number },
 ): Promise<EvaluationRow[]> {
   const where = { ...own(tx), modelVersionId, ...(before && { id: LessThan(before) }) };
   return tx.find(EvaluationRow, { where, order: { id: 'DESC' }, take: limit });

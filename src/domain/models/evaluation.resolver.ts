@@ -1,7 +1,7 @@
 import { Arg, Args, Authorized, FieldResolver, ID, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql';
-import { AppError, notFound } from '../../platform/errors.js';
-import { jobPayload, type News } from '../../platform/events.js';
-import { CurrentScope, PageArgs, type RequestContext } from '../../platform/graphql.js';
+import { notFound } from '../../platform/errors.js';
+import type { News } from '../../platform/events.js';
+import { CurrentScope, PageArgs, subjectTopic } from '../../platform/graphql.js';
 import { isFinal } from '../../platform/jobs.js';
 import type { Page } from '../../platform/page.js';
 import type { Scope } from '../../platform/scope.js';
@@ -23,12 +23,6 @@ import {
 } from './evaluation.types.js';
 import type { ModelService } from './model.service.js';
 import { ModelVersion } from './model.types.js';
-
-/** The topic of everything that happens to the job of a subject. */
-const topicOf = ({ args, context }: { args: { id?: string }; context: RequestContext }) => {
-  if (!context.scope) throw new AppError('UNAUTHENTICATED', 'This needs a tenant: sign in, and choose one.');
-  return jobPayload(context.scope.tenantId, args.id ?? '');
-};
 
 @Resolver(() => Evaluation)
 export class EvaluationResolver {
@@ -86,7 +80,7 @@ export class EvaluationResolver {
   @Authorized('model:read')
   @Subscription(() => Evaluation, {
     topics: 'concordat_subject',
-    topicId: topicOf,
+    topicId: subjectTopic,
     description:
       'An evaluation as it is now, and again with every change of what is asked for; complete once it has succeeded, failed or been cancelled.',
   })
@@ -129,6 +123,6 @@ export class VersionEvaluationResolver {
     @CurrentScope() scope: Scope,
     @Args(() => PageArgs) page: PageArgs,
   ): Promise<Page<Evaluation>> {
-    return this.evaluations.list(scope, version.id, page);
+    return this.evaluations.list(scope, { modelVersionId: version.id }, page);
   }
 }

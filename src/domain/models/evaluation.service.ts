@@ -4,11 +4,11 @@ import type { Clock } from '../../platform/clock.js';
 import { type Db, inTenant, type Tx } from '../../platform/db.js';
 import { AppError, notFound } from '../../platform/errors.js';
 import { newId } from '../../platform/ids.js';
-import { cancelJob, enqueueJob, findJobs, getJob, type Job, retryJob } from '../../platform/jobs.js';
-import { type Page, type PageRequest, readPage } from '../../platform/page.js';
+import { enqueueJob, getJob } from '../../platform/jobs.js';
 import type { Scope } from '../../platform/scope.js';
 import type { SealedBlob } from '../../platform/sealing.js';
-import { appendAudit, type AuditEvent } from '../audit/audit.service.js';
+import { appendAudit } from '../audit/audit.service.js';
+import { RecordedWork, type WithJob } from '../audit/recorded-work.service.js';
 import type { SplitService } from '../datasets/split.service.js';
 import type { TrainingInput } from '../datasets/training-input.service.js';
 import { type AskedSections, completeRequest } from './evaluation-request.js';
@@ -28,7 +28,7 @@ export interface NewEvaluation extends AskedSections {
 }
 
 /** An evaluation with the state of its job. */
-export type EvaluationView = EvaluationRow & { readonly job: Job };
+export type EvaluationView = WithJob<EvaluationRow>;
 
 /** What a child process is given: nothing of tenants or names. */
 export interface EvaluationPlan {
@@ -51,8 +51,15 @@ export interface EvaluationParts {
 }
 
 /** Evaluations of versions: asked for here, done by a worker (workers/evaluate.ts), stored by `finish`. */
-export class EvaluationService {
-  constructor(private readonly parts: EvaluationParts) {}
+export class EvaluationService extends RecordedWork<EvaluationRow, evaluations.EvaluationFilter> {
+  constructor(private readonly parts: EvaluationParts) {
+    const rows = {
+      find: evaluations.findEvaluation,
+      get: evaluations.getEvaluation,
+      list: evaluations.listEvaluations,
+    };
+    super({ kind: 'evaluation', ...parts, rows });
+  }
 
   /** INVALID_INPUT with the field for what can be told without reading the data. NOT_FOUND, NOT_READY; CONFLICT for an old version. */
   async start(scope: Scope, input: NewEvaluation): Promise<EvaluationView> {
@@ -88,50 +95,6 @@ export class EvaluationService {
     });
   }
 
-  /** Ends it within a second. CONFLICT if it is over. */
-  cancel(scope: Scope, id: string): Promise<EvaluationView> {
-    return inTenant(this.parts.db, scope, async (tx) => {
-      const row = await evaluations.getEvaluation(tx, id);
-      const job = await cancelJob(tx, scope, row.jobId);
-      // A running one is recorded by its worker, when it is really over.
-      if (job.state === 'CANCELLED') await this.record(tx, scope, { kind: 'evaluation.cancelled', subjectId: id });
-      return { ...row, job };
-    });
-  }
-
-  /** Puts a failed or cancelled evaluation back in the queue, as it was asked for. CONFLICT for any other. */
-  retry(scope: Scope, id: string): Promise<EvaluationView> {
-    return inTenant(this.parts.db, scope, async (tx) => {
-      const row = await evaluations.getEvaluation(tx, id);
-      const job = await retryJob(tx, scope, row.jobId);
-      await this.record(tx, scope, { kind: 'evaluation.retried', subjectId: id });
-      return { ...row, job };
-    });
-  }
-
-  find(scope: Scope, id: string): Promise<EvaluationView | null> {
-    return inTenant(this.parts.db, scope, async (tx) => {
-      const row = await evaluations.findEvaluation(tx, id);
-      return row && { ...row, job: await getJob(tx, scope, row.jobId) };
-    });
-  }
-
-  /** Of a version, newest first. */
-  list(scope: Scope, modelVersionId: string, request: PageRequest): Promise<Page<EvaluationView>> {
-    return inTenant(this.parts.db, scope, (tx) =>
-      readPage(
-        request,
-        (row) => row.id,
-        async (before, limit) => {
-          const rows = await evaluations.listEvaluations(tx, modelVersionId, before, limit);
-          const jobIds = rows.map((row) => row.jobId);
-          const jobs = await findJobs(tx, scope, jobIds);
-          return rows.map((row, i) => ({ ...row, job: jobs[i]! }));
-        },
-      ),
-    );
-  }
-
   /** For the worker: everything that the child process needs. */
   plan(scope: Scope, id: string): Promise<EvaluationPlan> {
     const { models, splits, specOf } = this.parts;
@@ -150,21 +113,6 @@ export class EvaluationService {
     await this.parts.splits.trainingInput(tx, scope, row);
     await evaluations.markEvaluated(tx, id, result);
     await this.record(tx, scope, { kind: 'evaluation.finished', subjectId: id });
-  }
-
-  /** Joins the transaction that ends the job without success. */
-  async recordEnd(
-    tx: Tx,
-    scope: Scope,
-    id: string,
-    { state, code }: { state: 'FAILED' | 'CANCELLED'; code: string | null },
-  ): Promise<void> {
-    if (state === 'CANCELLED') await this.record(tx, scope, { kind: 'evaluation.cancelled', subjectId: id });
-    else await this.record(tx, scope, { kind: 'evaluation.failed', subjectId: id, detail: { code } });
-  }
-
-  private async record(tx: Tx, scope: Scope, event: Pick<AuditEvent, 'kind' | 'subjectId' | 'detail'>): Promise<void> {
-    await appendAudit(tx, scope, { ...event, at: this.parts.clock.now() });
   }
 }
 

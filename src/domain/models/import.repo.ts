@@ -18,10 +18,15 @@ export async function getImport(tx: Tx, id: string): Promise<ModelImportRow> {
   return row;
 }
 
+export interface ImportFilter {
+  readonly modelId?: string | null;
+}
+
 /** Newest first. */
 export function listImports(
   tx: Tx,
-  { modelId, before, limit }: { modelId: string | null; before: string | null; limit: number },
+  { modelId }: ImportFilter,
+  { before, limit }: { before: string | null; limit: number },
 ): Promise<ModelImportRow[]> {
   const query = tx.createQueryBuilder(ModelImportRow, 'import').where(own(tx));
   query.orderBy('import.id', 'DESC').take(limit);

@@ -5,11 +5,11 @@ import type { Clock } from '../../platform/clock.js';
 import { type Db, inTenant, type Tx } from '../../platform/db.js';
 import { AppError } from '../../platform/errors.js';
 import { newId } from '../../platform/ids.js';
-import { cancelJob, enqueueJob, findJobs, getJob, type Job, retryJob } from '../../platform/jobs.js';
-import { type Page, type PageRequest, readPage } from '../../platform/page.js';
+import { enqueueJob, getJob } from '../../platform/jobs.js';
 import type { Scope } from '../../platform/scope.js';
 import type { SealedBlob } from '../../platform/sealing.js';
-import { appendAudit, type AuditEvent } from '../audit/audit.service.js';
+import { appendAudit } from '../audit/audit.service.js';
+import { RecordedWork, type WithJob } from '../audit/recorded-work.service.js';
 import type { SplitService } from '../datasets/split.service.js';
 import type { TrainingInput } from '../datasets/training-input.service.js';
 import { lockUpload, openUpload, takeUpload } from '../datasets/upload.service.js';
@@ -53,7 +53,7 @@ export type ImportResult = Omit<Imported, 'fitted' | 'onnx'> & {
 };
 
 /** An import with the state of its job. */
-export type ImportView = ModelImportRow & { readonly job: Job };
+export type ImportView = WithJob<ModelImportRow>;
 
 /** Of the resamples behind the intervals: an import learns nothing that a seed could change. */
 const SEED = 1;
@@ -69,8 +69,11 @@ interface Parts {
 }
 
 /** Import of models that another library trained: asked for here, done by a worker (workers/import.ts). */
-export class ImportService {
-  constructor(private readonly parts: Parts) {}
+export class ImportService extends RecordedWork<ModelImportRow, imports.ImportFilter> {
+  constructor(private readonly parts: Parts) {
+    const rows = { find: imports.findImport, get: imports.getImport, list: imports.listImports };
+    super({ kind: 'import', ...parts, rows });
+  }
 
   /**
    * Puts an import in the queue. INVALID_INPUT with the field for what can be told without reading the file; what only the file or
@@ -116,50 +119,6 @@ export class ImportService {
       await appendAudit(tx, scope, { kind: 'import.started', subjectId: id, detail, at: createdAt });
       return { ...row, job: await getJob(tx, scope, row.jobId) };
     });
-  }
-
-  /** Ends it within a second. CONFLICT if it is over. */
-  cancel(scope: Scope, id: string): Promise<ImportView> {
-    return inTenant(this.parts.db, scope, async (tx) => {
-      const row = await imports.getImport(tx, id);
-      const job = await cancelJob(tx, scope, row.jobId);
-      // A running one is recorded by its worker, when it is really over.
-      if (job.state === 'CANCELLED') await this.record(tx, scope, { kind: 'import.cancelled', subjectId: id });
-      return { ...row, job };
-    });
-  }
-
-  /** Puts a failed or cancelled import back in the queue, as it was asked for. CONFLICT for any other. */
-  retry(scope: Scope, id: string): Promise<ImportView> {
-    return inTenant(this.parts.db, scope, async (tx) => {
-      const row = await imports.getImport(tx, id);
-      const job = await retryJob(tx, scope, row.jobId);
-      await this.record(tx, scope, { kind: 'import.retried', subjectId: id });
-      return { ...row, job };
-    });
-  }
-
-  find(scope: Scope, id: string): Promise<ImportView | null> {
-    return inTenant(this.parts.db, scope, async (tx) => {
-      const row = await imports.findImport(tx, id);
-      return row && { ...row, job: await getJob(tx, scope, row.jobId) };
-    });
-  }
-
-  /** Newest first. */
-  list(scope: Scope, filter: { modelId?: string | null }, request: PageRequest): Promise<Page<ImportView>> {
-    return inTenant(this.parts.db, scope, (tx) =>
-      readPage(
-        request,
-        (row) => row.id,
-        async (before, limit) => {
-          const rows = await imports.listImports(tx, { modelId: filter.modelId ?? null, before, limit });
-          const jobIds = rows.map((row) => row.jobId);
-          const jobs = await findJobs(tx, scope, jobIds);
-          return rows.map((row, i) => ({ ...row, job: jobs[i]! }));
-        },
-      ),
-    );
   }
 
   /** For the worker: everything that the child process needs. */
@@ -213,23 +172,6 @@ export class ImportService {
     const detail = { modelVersionId: version.id, ...source, sha256, elapsedMs, peakMemoryBytes };
     await appendAudit(tx, scope, { kind: 'import.finished', subjectId: id, detail });
     return version;
-  }
-
-  /** Joins the transaction that ends the job without success. */
-  async recordEnd(
-    tx: Tx,
-    scope: Scope,
-    id: string,
-    end: { state: 'FAILED' | 'CANCELLED'; code: string | null },
-  ): Promise<void> {
-    const detail = { code: end.code };
-    if (end.code === 'PARITY_FAILED') await this.record(tx, scope, { kind: 'version.refused', subjectId: id, detail });
-    if (end.state === 'CANCELLED') await this.record(tx, scope, { kind: 'import.cancelled', subjectId: id });
-    else await this.record(tx, scope, { kind: 'import.failed', subjectId: id, detail });
-  }
-
-  private async record(tx: Tx, scope: Scope, event: Pick<AuditEvent, 'kind' | 'subjectId' | 'detail'>): Promise<void> {
-    await appendAudit(tx, scope, { ...event, at: this.parts.clock.now() });
   }
 }
 

@@ -20,11 +20,11 @@ import type { Clock } from '../../platform/clock.js';
 import { type Db, inTenant, type Tx } from '../../platform/db.js';
 import { AppError, ERRORS, type ErrorCode } from '../../platform/errors.js';
 import { newId } from '../../platform/ids.js';
-import { cancelJob, enqueueJob, findJobs, getJob, type Job, retryJob } from '../../platform/jobs.js';
-import { type Page, type PageRequest, readPage } from '../../platform/page.js';
+import { enqueueJob, getJob } from '../../platform/jobs.js';
 import type { Scope } from '../../platform/scope.js';
 import type { SealedBlob } from '../../platform/sealing.js';
-import { appendAudit, type AuditEvent } from '../audit/audit.service.js';
+import { appendAudit } from '../audit/audit.service.js';
+import { RecordedWork, type WithJob } from '../audit/recorded-work.service.js';
 import type { SplitService } from '../datasets/split.service.js';
 import type { TrainingInput } from '../datasets/training-input.service.js';
 import type { ModelService, ModelVersionRow, Signature } from '../models/model.service.js';
@@ -90,16 +90,19 @@ export type Trained = Omit<Artifact, 'fitted' | 'onnx'> & {
 };
 
 /** A training with the state of its job. */
-export type TrainingView = TrainingRow & { readonly job: Job };
+export type TrainingView = WithJob<TrainingRow>;
 
 /** Training: asked for here, done by a worker (workers/train.ts), ended by `finish` or the job's failure. */
-export class TrainingService {
+export class TrainingService extends RecordedWork<TrainingRow, TrainingFilter> {
   constructor(
     private readonly db: Pick<Db, 'app'>,
     private readonly clock: Clock,
     private readonly models: ModelService,
     private readonly splits: SplitService,
-  ) {}
+  ) {
+    const rows = { find: trainings.findTraining, get: trainings.getTraining, list: trainings.listTrainings };
+    super({ kind: 'training', db, clock, rows });
+  }
 
   /**
    * Puts a training in the queue. INVALID_INPUT with the field for what can be told without reading the data; what only the data
@@ -184,50 +187,6 @@ export class TrainingService {
     return { warmStartFrom };
   }
 
-  /** Ends it within a second. CONFLICT if it is over. */
-  cancel(scope: Scope, id: string): Promise<TrainingView> {
-    return inTenant(this.db, scope, async (tx) => {
-      const row = await trainings.getTraining(tx, id);
-      const job = await cancelJob(tx, scope, row.jobId);
-      // A running one is recorded by its worker, when it is really over.
-      if (job.state === 'CANCELLED') await this.record(tx, scope, { kind: 'training.cancelled', subjectId: id });
-      return { ...row, job };
-    });
-  }
-
-  /** Puts a failed or cancelled training back in the queue, as it was asked for. CONFLICT for any other. */
-  retry(scope: Scope, id: string): Promise<TrainingView> {
-    return inTenant(this.db, scope, async (tx) => {
-      const row = await trainings.getTraining(tx, id);
-      const job = await retryJob(tx, scope, row.jobId);
-      await this.record(tx, scope, { kind: 'training.retried', subjectId: id });
-      return { ...row, job };
-    });
-  }
-
-  find(scope: Scope, id: string): Promise<TrainingView | null> {
-    return inTenant(this.db, scope, async (tx) => {
-      const row = await trainings.findTraining(tx, id);
-      return row && { ...row, job: await getJob(tx, scope, row.jobId) };
-    });
-  }
-
-  /** Newest first. */
-  list(scope: Scope, filter: TrainingFilter, request: PageRequest): Promise<Page<TrainingView>> {
-    return inTenant(this.db, scope, (tx) =>
-      readPage(
-        request,
-        (row) => row.id,
-        async (before, limit) => {
-          const rows = await trainings.listTrainings(tx, filter, { before, limit });
-          const jobIds = rows.map((row) => row.jobId);
-          const jobs = await findJobs(tx, scope, jobIds);
-          return rows.map((row, i) => ({ ...row, job: jobs[i]! }));
-        },
-      ),
-    );
-  }
-
   /** For the worker: everything that the child process needs. */
   plan(scope: Scope, id: string): Promise<TrainingPlan> {
     return inTenant(this.db, scope, async (tx) => {
@@ -285,23 +244,6 @@ export class TrainingService {
     };
     await appendAudit(tx, scope, { kind: 'training.finished', subjectId: id, detail });
     return version;
-  }
-
-  /** Joins the transaction that ends the job without success. */
-  async recordEnd(
-    tx: Tx,
-    scope: Scope,
-    id: string,
-    end: { state: 'FAILED' | 'CANCELLED'; code: string | null },
-  ): Promise<void> {
-    const detail = { code: end.code };
-    if (end.code === 'PARITY_FAILED') await this.record(tx, scope, { kind: 'version.refused', subjectId: id, detail });
-    if (end.state === 'CANCELLED') await this.record(tx, scope, { kind: 'training.cancelled', subjectId: id });
-    else await this.record(tx, scope, { kind: 'training.failed', subjectId: id, detail });
-  }
-
-  private async record(tx: Tx, scope: Scope, event: Pick<AuditEvent, 'kind' | 'subjectId' | 'detail'>): Promise<void> {
-    await appendAudit(tx, scope, { ...event, at: this.clock.now() });
   }
 }
 

@@ -13,19 +13,11 @@ import type { Clock } from '../../platform/clock.js';
 import { type Db, inTenant, type Tx } from '../../platform/db.js';
 import { AppError } from '../../platform/errors.js';
 import { newId } from '../../platform/ids.js';
-import {
-  cancelJob,
-  type ClaimedJob,
-  enqueueJob,
-  findJobs,
-  getJob,
-  holdJob,
-  type Job,
-  retryJob,
-} from '../../platform/jobs.js';
+import { type ClaimedJob, enqueueJob, getJob, holdJob } from '../../platform/jobs.js';
 import { type Page, type PageRequest, readPage } from '../../platform/page.js';
 import type { Scope } from '../../platform/scope.js';
-import { appendAudit, type AuditEvent } from '../audit/audit.service.js';
+import { appendAudit } from '../audit/audit.service.js';
+import { RecordedWork, type WithJob } from '../audit/recorded-work.service.js';
 import type { SplitService } from '../datasets/split.service.js';
 import type { TrainingInput } from '../datasets/training-input.service.js';
 import { isBetter } from '../models/model.service.js';
@@ -62,20 +54,30 @@ export type Searched = Pick<StudyResult, 'end' | 'fit'> & {
 };
 
 /** A study with the state of its job. */
-export type StudyView = StudyRow & { readonly job: Job };
+export type StudyView = WithJob<StudyRow>;
 
 /** No limit of a study is above these. */
 const MOST = { trials: 10_000, seconds: 7 * 86_400, latencyMicros: 1e9 } as const;
 const MOST_LISTED = 100;
 
-/** Tuning: a study is asked for here, searched by a worker (workers/tune.ts) trial by trial, and ends in a training of its best. */
-export class StudyService {
+/**
+ * Tuning: a study is asked for here, searched by a worker (workers/tune.ts) trial by trial, and ends in a training of its best. Cancelled,
+ * its trials stay; retried, it goes on behind them.
+ */
+export class StudyService extends RecordedWork<StudyRow, StudyFilter> {
   constructor(
     private readonly db: Pick<Db, 'app'>,
-    private readonly clock: Clock,
+    clock: Clock,
     private readonly splits: SplitService,
     private readonly trainings: TrainingService,
-  ) {}
+  ) {
+    super({
+      kind: 'study',
+      db,
+      clock,
+      rows: { find: studies.findStudy, get: studies.getStudy, list: studies.listStudies },
+    });
+  }
 
   /**
    * Puts a study in the queue. INVALID_INPUT with the field for what can be told without reading the data; what only the data
@@ -102,53 +104,6 @@ export class StudyService {
       await appendAudit(tx, scope, { kind: 'study.started', subjectId: id, detail, at: row.createdAt });
       return { ...row, job: await getJob(tx, scope, row.jobId) };
     });
-  }
-
-  /** Ends it within a second; its trials stay. CONFLICT if it is over. */
-  cancel(scope: Scope, id: string): Promise<StudyView> {
-    return inTenant(this.db, scope, async (tx) => {
-      const row = await studies.getStudy(tx, id);
-      const job = await cancelJob(tx, scope, row.jobId);
-      // A running one is recorded by its worker, when it is really over.
-      if (job.state === 'CANCELLED') await this.record(tx, scope, { kind: 'study.cancelled', subjectId: id });
-      return { ...row, job };
-    });
-  }
-
-  /** Puts a failed or cancelled study back in the queue: it goes on behind its trials. CONFLICT for any other. */
-  retry(scope: Scope, id: string): Promise<StudyView> {
-    return inTenant(this.db, scope, async (tx) => {
-      const row = await studies.getStudy(tx, id);
-      const job = await retryJob(tx, scope, row.jobId);
-      await this.record(tx, scope, { kind: 'study.retried', subjectId: id });
-      return { ...row, job };
-    });
-  }
-
-  find(scope: Scope, id: string): Promise<StudyView | null> {
-    return inTenant(this.db, scope, async (tx) => {
-      const row = await studies.findStudy(tx, id);
-      return row && { ...row, job: await getJob(tx, scope, row.jobId) };
-    });
-  }
-
-  /** Newest first. */
-  list(scope: Scope, filter: StudyFilter, request: PageRequest): Promise<Page<StudyView>> {
-    return inTenant(this.db, scope, (tx) =>
-      readPage(
-        request,
-        (row) => row.id,
-        async (before, limit) => {
-          const rows = await studies.listStudies(tx, filter, { before, limit });
-          const jobs = await findJobs(
-            tx,
-            scope,
-            rows.map((row) => row.jobId),
-          );
-          return rows.map((row, i) => ({ ...row, job: jobs[i]! }));
-        },
-      ),
-    );
   }
 
   /** By number. */
@@ -242,21 +197,6 @@ export class StudyService {
     });
     const detail = { endedBy: end, bestNumber, trainingId: training.id };
     await this.record(tx, scope, { kind: 'study.finished', subjectId: id, detail });
-  }
-
-  /** Joins the transaction that ends the job without success. */
-  async recordEnd(
-    tx: Tx,
-    scope: Scope,
-    id: string,
-    end: { state: 'FAILED' | 'CANCELLED'; code: string | null },
-  ): Promise<void> {
-    if (end.state === 'CANCELLED') await this.record(tx, scope, { kind: 'study.cancelled', subjectId: id });
-    else await this.record(tx, scope, { kind: 'study.failed', subjectId: id, detail: { code: end.code } });
-  }
-
-  private async record(tx: Tx, scope: Scope, event: Pick<AuditEvent, 'kind' | 'subjectId' | 'detail'>): Promise<void> {
-    await appendAudit(tx, scope, { ...event, at: this.clock.now() });
   }
 }
 
