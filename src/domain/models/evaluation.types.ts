@@ -4,21 +4,10 @@ import { connectionOf, DateTime, enumOf, Long, Node, resultOf } from '../../plat
 import { Job } from '../../platform/job.types.js';
 import type { AskedSections, AskedThreshold } from './evaluation-request.js';
 import { Metrics, metricsOf } from './metrics.types.js';
-import {
-  CalibrationCurve,
-  ChosenThreshold,
-  ClassCurves,
-  CrossValidationReport,
-  DependenceCurve,
-  FoldSchemeEnum,
-  GroupReport,
-  LearningPoint,
-  PairedReport,
-  PermutationReport,
-  ResidualSummary,
-  ShapMethodEnum,
-  ShapReport,
-} from './section.types.js';
+import { CalibrationCurve, ChosenThreshold, ClassCurves, ResidualSummary } from './answer-section.types.js';
+import { DependenceCurve, PermutationReport, ShapMethodEnum, ShapReport } from './explanation-section.types.js';
+import { GroupReport } from './group-section.types.js';
+import { CrossValidationReport, FoldSchemeEnum, LearningPoint, PairedReport } from './resample-section.types.js';
 
 type Part = 'VALIDATION' | 'TEST';
 const PartEnum = enumOf<Part>('EvaluationPart', 'On which rows of a split a version is evaluated.', {
