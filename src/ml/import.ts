@@ -7,6 +7,7 @@ import { type FittedModel } from './core/model.js';
 import { Pace } from './core/pace.js';
 import { SpecError } from './core/spec-error.js';
 import { type Table } from './core/table.js';
+import { withReference } from './evaluate/reference.js';
 import { requireRows, rowsByPart } from './fit.js';
 import { fitSource } from './import/fit-source.js';
 import { importTarget } from './import/import-target.js';
@@ -74,7 +75,9 @@ export async function importModel(
   requireRows({ rows }, 'validation', 'test');
   const target = importTarget(source, column, used, spec.classes);
   const request = { ...spec, categories: new Map(spec.categories.map(({ column, values }) => [column, values])) };
-  const { fitted, columns } = fitSource(source, table, request, target);
+  const { fitted: bare, columns } = fitSource(source, table, request, target);
+  const known = rows.train.length > 0 ? rows.train : rows.validation;
+  const fitted = await withReference(bare, table, known, pace);
   const onnx = exportOnnx(fitted, { name: 'imported', metadata: spec.metadata ?? {} });
   onPhase('evaluating');
   const options = { seed: spec.seed, pace };

@@ -4,6 +4,9 @@
  *
  *   pool.use(digest, load, (model) => batcher.infer(model, encodeInputs(model.signature.inputs, columns, rowCount)))
  */
+export { unpackModel } from './core/pack.js';
+export { Explainer, Unexplainable } from './evaluate/explainer.js';
+export { type Explanation } from './evaluate/shap.js';
 export { Batcher } from './onnx/batcher.js';
 export { encodeInputs, InputError, MAX_TEXT, type Feeds, type RawValue } from './onnx/encode.js';
 export { SessionPool, type Lease } from './onnx/pool.js';

@@ -9,6 +9,7 @@ import { type Metrics } from './core/metric.js';
 import { type FittedModel } from './core/model.js';
 import { Pace } from './core/pace.js';
 import { type Table } from './core/table.js';
+import { withReference } from './evaluate/reference.js';
 import { fitModel, type FitSpec, planFit, refitModel, requireRows, roundsOf } from './fit.js';
 import { exportOnnx } from './onnx/export.js';
 import { type ParityProof, proveParity } from './onnx/parity.js';
@@ -94,9 +95,10 @@ export async function train(spec: TrainSpec, table: Table, context: TrainContext
     },
   };
   const first = await fitModel(spec, lesson);
-  const { fitted, learned } = spec.refit
+  const { fitted: bare, learned } = spec.refit
     ? await refitModel(spec, { ...lesson, onRound: (round, metric) => lesson.onRound(rounds + round, metric) }, first)
     : first;
+  const fitted = await withReference(bare, table, rows.train, pace);
   const onnx = exportOnnx(fitted, { name: spec.algorithm.toLowerCase(), metadata: spec.metadata ?? {} });
   return {
     fitted,

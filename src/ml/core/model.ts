@@ -79,6 +79,8 @@ export interface TreeModel {
   /** raw = base + sum of leaves, or base + mean of leaves. */
   readonly aggregate: 'sum' | 'mean';
   readonly link: Link;
+  /** Of some training rows, how many passed each node, tree after tree: for explanations (evaluate/reference.ts). */
+  readonly cover?: Float32Array;
 }
 
 export interface LinearModel {
@@ -88,6 +90,8 @@ export interface LinearModel {
   readonly weights: Float32Array;
   readonly intercept: Float32Array;
   readonly link: Link;
+  /** Mean of each feature over some training rows: for explanations (evaluate/reference.ts). */
+  readonly mean?: Float64Array;
 }
 
 /** A model that stands alone, or is a member of a combination. */

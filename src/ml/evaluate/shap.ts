@@ -12,7 +12,14 @@
  * Linear models: φ of a feature is weight x (value - background mean), exact for BACKGROUND (Štrumbelj and Kononenko, 2014).
  */
 import { featureMatrix } from '../core/feature-matrix.js';
-import { type FittedModel, type LinearModel, type Model, type SingleModel, type TreeModel } from '../core/model.js';
+import {
+  type CombinedModel,
+  type FittedModel,
+  type LinearModel,
+  type Model,
+  type SingleModel,
+  type TreeModel,
+} from '../core/model.js';
 import { type Pace } from '../core/pace.js';
 import { SpecError } from '../core/spec-error.js';
 import { type Table } from '../core/table.js';
@@ -69,9 +76,7 @@ async function explainModel(
     if (method === 'PATH') throw unfit('A linear model has no paths: take BACKGROUND.');
     return explainLinear(model, columns, table, rows, background);
   }
-  const isSum =
-    model.members.every(({ link }) => link === 'identity') && (model.stack?.link ?? 'identity') === 'identity';
-  if (!isSum)
+  if (!isSum(model))
     throw unfit('This combination mixes probabilities, which Shapley values of its members do not add up to.');
   const parts: Explanation[] = [];
   for (const member of model.members)
@@ -178,7 +183,13 @@ function explainLinear(
   return { columns, outputs, base, values };
 }
 
-function playersOf({ features }: SingleModel, columns: readonly string[]): Int32Array {
+/** Whether the raw score of a combination is the weighted sum of its members' raw scores. */
+export function isSum({ members, stack }: CombinedModel): boolean {
+  return members.every(({ link }) => link === 'identity') && (stack?.link ?? 'identity') === 'identity';
+}
+
+/** The player of each feature: the place of its column. */
+export function playersOf({ features }: SingleModel, columns: readonly string[]): Int32Array {
   const index = new Map(columns.map((column, player) => [column, player]));
   return Int32Array.from(features, ({ column }) => {
     const player = index.get(column);

@@ -4,6 +4,7 @@
  */
 import { isMatchable } from '../core/feature-matrix.js';
 import { type InputColumn } from '../core/model.js';
+import { type Column, type Table } from '../core/table.js';
 
 export type RawValue = number | string | boolean | null;
 
@@ -63,6 +64,31 @@ export function encodeInputs(
   }
   return { rowCount, columns: feeds };
 }
+
+/** The rows of `feeds` as a table: what the model takes, for whoever looks at them beside it. */
+export function decodeFeeds(inputs: readonly InputColumn[], { rowCount, columns }: Feeds): Table {
+  return { rowCount, columns: columns.map((column, at) => decodeColumn(inputs[at]!, column)) };
+}
+
+function decodeColumn({ name, kind }: InputColumn, column: FeedColumn): Column {
+  if (column instanceof Float32Array)
+    return { name, kind: kind as 'number' | 'boolean', values: Float64Array.from(column) };
+  if (column instanceof BigInt64Array) {
+    const values = Float64Array.from(column, (ms) => (ms === NO_DATE ? NaN : Number(ms)));
+    return { name, kind: 'date', values };
+  }
+  const codeOf = new Map<string, number>();
+  const codes = new Int32Array(column.length);
+  for (let i = 0; i < codes.length; i++) {
+    const value = column[i]!;
+    let code = value === '' ? -1 : codeOf.get(value);
+    if (code === undefined) codeOf.set(value, (code = codeOf.size));
+    codes[i] = code;
+  }
+  return { name, kind: 'category', codes, categories: [...codeOf.keys()] };
+}
+
+const NO_DATE = -(2n ** 63n);
 
 type Encoder = (column: string, values: readonly RawValue[]) => FeedColumn;
 
