@@ -3,6 +3,7 @@ import { AgreementRow, AgreementSignatureRow, TenantSigningKeyRow } from './doma
 import { AgreementService } from './domain/agreements/agreement.service.js';
 import { AuditEntryRow } from './domain/audit/audit.entity.js';
 import { AuditService } from './domain/audit/audit.service.js';
+import { LogKeys } from './domain/audit/log-key.service.js';
 import { DatasetRow, UploadRow } from './domain/datasets/dataset.entity.js';
 import { DatasetService } from './domain/datasets/dataset.service.js';
 import { SplitService } from './domain/datasets/split.service.js';
@@ -80,6 +81,7 @@ export interface App {
   readonly listener: Listener;
   readonly events: Events;
   readonly audit: AuditService;
+  readonly logKeys: LogKeys;
   readonly accounts: AccountService;
   readonly credentials: CredentialService;
   readonly tenants: TenantService;
@@ -108,6 +110,13 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
   const log = makeLog(config.logLevel, name);
   const db = await openDb({ databaseUrl: config.databaseUrl, masterKey: config.masterKey, entities: ENTITIES });
   const listener = openListener(db.listenUrl);
+  const { masterKey, home, publicUrl, port } = config;
+  const keyParts = { pool: db.ledger, masterKey, home, publicUrl, port, clock, log, listener };
+  const logKeys = await LogKeys.open(keyParts).catch(async (error: unknown) => {
+    await listener.close();
+    await db.close();
+    throw error;
+  });
   const blobs = new BlobStore(config.home, new KeyRing(config.masterKey));
   const datasets = new DatasetService(db, clock, blobs);
   const splits = new SplitService(db, clock, blobs, datasets);
@@ -126,6 +135,7 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
     listener,
     events: makeEvents(listener),
     audit: new AuditService(db),
+    logKeys,
     accounts: new AccountService(db, clock),
     credentials: new CredentialService(db, clock),
     tenants: new TenantService(db, clock),
@@ -152,6 +162,7 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
     close: async () => {
       // What is under way is recorded and answered first.
       await ledger.close();
+      logKeys.close();
       sessions.close();
       await listener.close();
       await db.close();

@@ -14,6 +14,7 @@ import { Evaluation0000000000010 } from '../migrations/0010-evaluation.js';
 import { Tuning0000000000011 } from '../migrations/0011-tuning.js';
 import { Import0000000000012 } from '../migrations/0012-import.js';
 import { OutOfBag0000000000013 } from '../migrations/0013-out-of-bag.js';
+import { TransparencyLog0000000000016 } from '../migrations/0016-transparency-log.js';
 import { ConfigError, loadConfig } from './config.js';
 import { ensureOperator } from './domain/tenants/account.service.js';
 import { openDb, ROLES, rolePassword } from './platform/db.js';
@@ -34,6 +35,7 @@ export const MIGRATIONS = [
   Tuning0000000000011,
   Import0000000000012,
   OutOfBag0000000000013,
+  TransparencyLog0000000000016,
 ];
 
 /** Any number will do as long as every version of Concordat uses the same: two starts at once migrate one after the other. */

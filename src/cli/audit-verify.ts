@@ -3,7 +3,8 @@ import { isDeepStrictEqual } from 'node:util';
 import canonicalize from 'canonicalize';
 import pg from 'pg';
 import { ConfigError, loadConfig } from '../config.js';
-import { leafHash, TreeHasher } from '../domain/audit/leaf.js';
+import { leafHash } from '../domain/audit/leaf.js';
+import { TreeHasher } from '../domain/audit/tree.js';
 import { roleUrl } from '../platform/db.js';
 
 /** What was found: the size and root of the log (RFC 6962), or the first index at which it is not what it must be. */

@@ -270,11 +270,8 @@ export async function verifyAudit({ owner }: Party): Promise<{ entries: number; 
       { after },
     );
     for (const { kind, content, saltHex, leafHashHex } of page.nodes) {
-      const hash = createHash('sha256')
-        .update(Buffer.of(0))
-        .update(Buffer.from(saltHex, 'hex'))
-        .update(content)
-        .digest('hex');
+      const entry = createHash('sha256').update(Buffer.from(saltHex, 'hex')).update(content).digest();
+      const hash = createHash('sha256').update(Buffer.of(0)).update(entry).digest('hex');
       if (hash !== leafHashHex) throw new Error('An audit entry does not match its leaf hash.');
       kinds[kind] = (kinds[kind] ?? 0) + 1;
       entries++;

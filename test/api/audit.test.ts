@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { verifyAuditLog } from '../../src/cli/audit-verify.js';
-import { TreeHasher } from '../../src/domain/audit/leaf.js';
+import { TreeHasher } from '../../src/domain/audit/tree.js';
 import { roleUrl } from '../../src/platform/db.js';
 import { startTestApi, type TestApi, type TestTenant } from '../support/app.js';
 
@@ -32,8 +32,9 @@ describe('the audit log', () => {
       'tenant.created',
     ]);
     for (const { content, saltHex, leafHashHex } of nodes) {
-      const leaf = Buffer.concat([Buffer.of(0), Buffer.from(saltHex, 'hex'), Buffer.from(content)]);
-      expect(createHash('sha256').update(leaf).digest('hex')).toBe(leafHashHex);
+      const sha256 = (...parts: Buffer[]) => createHash('sha256').update(Buffer.concat(parts)).digest();
+      const entry = sha256(Buffer.from(saltHex, 'hex'), Buffer.from(content));
+      expect(sha256(Buffer.of(0), entry).toString('hex')).toBe(leafHashHex);
     }
   });
 

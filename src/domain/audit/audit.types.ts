@@ -18,11 +18,12 @@ export class AuditEntry {
   @Field(() => String, { description: 'The whole entry as canonical JSON (RFC 8785): the bytes that are hashed.' })
   content: string;
 
-  @Field(() => String, { description: 'The salt of the leaf hash, in hexadecimal.' })
+  @Field(() => String, { description: 'The salt of the public entry, in hexadecimal.' })
   saltHex: string;
 
   @Field(() => String, {
-    description: 'SHA-256 of a zero byte, the salt and the content (RFC 6962 leaf hash), in hexadecimal.',
+    description:
+      'SHA-256 of a zero byte and the public entry (RFC 6962 leaf hash), where the public entry is SHA-256 of the salt and the content; in hexadecimal.',
   })
   leafHashHex: string;
 }

@@ -1,0 +1,86 @@
+import type pg from 'pg';
+
+type Queryable = Pick<pg.ClientBase, 'query'>;
+
+export type OriginReason = 'FIRST' | 'RESTORED' | 'NOTHING_REMEMBERED' | 'ORDERED';
+
+export interface LogOriginRow {
+  readonly origin: string;
+  readonly beganAt: Date;
+  readonly because: OriginReason;
+  readonly entries: number;
+  readonly server: string;
+}
+
+export interface LogKeyRow {
+  readonly origin: string;
+  readonly id: string;
+  readonly publicKey: Buffer;
+  readonly sealedPrivateKey: Buffer;
+  readonly madeAt: Date;
+  readonly retiredAt: Date | null;
+  readonly endorsedBy: string | null;
+  readonly endorsement: Buffer | null;
+}
+
+/** Whoever decides about names and keys does so alone, to the end of the transaction. */
+export async function lockLogKeys(client: Queryable): Promise<void> {
+  await client.query(`select pg_advisory_xact_lock(hashtext('concordat log keys'))`);
+}
+
+/** All names in order; the last is the one now. */
+export async function listOrigins(client: Queryable): Promise<LogOriginRow[]> {
+  const { rows } = await client.query<LogOriginRow>(
+    `select origin, began_at as "beganAt", because, entries, server from log_origin order by number`,
+  );
+  return rows;
+}
+
+export async function insertOrigin(client: Queryable, row: LogOriginRow): Promise<void> {
+  await client.query(
+    `insert into log_origin (origin, began_at, because, entries, server) values ($1, $2, $3, $4, $5)`,
+    [row.origin, row.beganAt, row.because, row.entries, row.server],
+  );
+}
+
+/** All keys, oldest first. */
+export async function listKeys(client: Queryable): Promise<LogKeyRow[]> {
+  const { rows } = await client.query<LogKeyRow>(
+    `select k.origin, k.id, k.public_key as "publicKey", k.sealed_private_key as "sealedPrivateKey", k.made_at as "madeAt",
+       k.retired_at as "retiredAt", k.endorsed_by as "endorsedBy", k.endorsement
+     from log_key k join log_origin o using (origin) order by o.number, k.made_at, k.retired_at nulls last`,
+  );
+  return rows;
+}
+
+/** The keys of the log that are in use now retire, and `row` follows them. */
+export async function insertKey(client: Queryable, row: Omit<LogKeyRow, 'retiredAt'>): Promise<void> {
+  await client.query(`update log_key set retired_at = $1 where retired_at is null`, [row.madeAt]);
+  await client.query(
+    `insert into log_key (origin, id, public_key, sealed_private_key, made_at, endorsed_by, endorsement) values ($1, $2, $3, $4, $5, $6, $7)`,
+    [row.origin, row.id, row.publicKey, row.sealedPrivateKey, row.madeAt, row.endorsedBy, row.endorsement],
+  );
+}
+
+export async function countEntries(client: Queryable): Promise<number> {
+  const { rows } = await client.query<{ next: number }>('select next_index as next from audit_log');
+  return rows[0]!.next;
+}
+
+/**
+ * Which database on which server this is. A dump that is restored, and a standby that takes over, are others, even with the same
+ * content; where the server does not tell (some hosted ones), only the number of the database does.
+ */
+export async function serverFingerprint(client: Queryable): Promise<string> {
+  const { rows } = await client.query<{ database: string; may: boolean }>(
+    `select oid::text as database, has_function_privilege('pg_control_system()', 'execute')
+       and has_function_privilege('pg_control_checkpoint()', 'execute') as may
+     from pg_database where datname = current_database()`,
+  );
+  const { database, may } = rows[0]!;
+  if (!may) return `database ${database}`;
+  const { rows: told } = await client.query<{ system: string; timeline: number }>(
+    `select (select system_identifier::text from pg_control_system()) as system, (select timeline_id from pg_control_checkpoint()) as timeline`,
+  );
+  return `system ${told[0]!.system} timeline ${told[0]!.timeline} database ${database}`;
+}

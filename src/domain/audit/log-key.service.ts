@@ -1,0 +1,260 @@
+import { hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
+import type { Pool, PoolClient } from 'pg';
+import type { Clock } from '../../platform/clock.js';
+import { AppError } from '../../platform/errors.js';
+import type { Listener } from '../../platform/listen.js';
+import type { Logger } from '../../platform/log.js';
+import { unwrap, wrap } from '../../platform/sealing.js';
+import {
+  countEntries,
+  insertKey,
+  insertOrigin,
+  listKeys,
+  listOrigins,
+  lockLogKeys,
+  type LogKeyRow,
+  type LogOriginRow,
+  type OriginReason,
+  serverFingerprint,
+} from './log-key.repo.js';
+import { LogMemory, type Remembered } from './log-memory.js';
+import { ED25519, keyId, privateKeyOf, publicKeyOf, signWith, verifierKey } from './note.js';
+import { rootOf } from './tree.repo.js';
+import { EMPTY_ROOT } from './tree.js';
+
+/** The key that signs now. */
+export interface LogKey {
+  /** 8 hexadecimal digits: that of C2SP's signed notes, for the name of the log. */
+  readonly id: string;
+  /** Ed25519 (RFC 8032), 32 bytes. */
+  readonly publicKey: Buffer;
+  /** 64 bytes. */
+  sign(bytes: Buffer | string): Buffer;
+}
+
+/** The batch of entries that one flush of the ledger recorded. */
+export interface Batch {
+  readonly firstIndex: number;
+  readonly size: number;
+  /** Of the RFC 6962 tree over the leaves of its entries. */
+  readonly root: Buffer;
+  readonly at: Date;
+}
+
+export interface BatchSignature {
+  readonly origin: string;
+  readonly keyId: string;
+  readonly signature: Buffer;
+}
+
+interface LogKeysParts {
+  /** Connections as the ledger's role. */
+  readonly pool: Pool;
+  readonly masterKey: Buffer;
+  readonly home: string;
+  readonly publicUrl: string | null;
+  readonly port: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Tells of keys that another process made; null where nothing lives long enough to be told. */
+  readonly listener: Listener | null;
+}
+
+/**
+ * The name of the log and the keys that sign in it. A name that has signed an index signs it never again: where the database is behind
+ * what is remembered outside of it, or is a copy, the log goes on under a new name. A name lives as long as its database.
+ */
+export class LogKeys {
+  private origins: LogOriginRow[] = [];
+  private rows: LogKeyRow[] = [];
+  private key: LogKey | null = null;
+  /** Below it, this process has signed under the present name. */
+  private signedBelow = 0;
+  private stopListening: () => void = () => undefined;
+  private readonly memory: LogMemory;
+
+  private constructor(private readonly parts: LogKeysParts) {
+    this.memory = new LogMemory(parts.home);
+  }
+
+  static async open(parts: LogKeysParts): Promise<LogKeys> {
+    const keys = new LogKeys(parts);
+    await keys.settle();
+    keys.memory.tidy(parts.clock.now());
+    if (parts.listener)
+      keys.stopListening = parts.listener.on('concordat_log', () => {
+        keys.load(parts.pool).catch((error: unknown) => parts.log.error({ err: error }, 'the keys of the log'));
+      });
+    return keys;
+  }
+
+  /** The name of the log: host of the public address, slash, a random id. */
+  get origin(): string {
+    return this.origins.at(-1)!.origin;
+  }
+
+  /** Why the name is what it is. */
+  get began(): LogOriginRow {
+    return this.origins.at(-1)!;
+  }
+
+  current(): LogKey {
+    return this.key!;
+  }
+
+  /** Names and keys since the beginning, oldest first; for everybody. */
+  list(): { origins: readonly LogOriginRow[]; keys: readonly Omit<LogKeyRow, 'sealedPrivateKey'>[] } {
+    return { origins: this.origins, keys: this.rows };
+  }
+
+  /**
+   * Signs what a receipt rests on, once: throws UNAVAILABLE for indices of which one was signed before under this name, and looks
+   * whether the database was put back.
+   */
+  signBatch(batch: Batch): BatchSignature {
+    const { origin, key } = this;
+    if (batch.firstIndex < this.signedBelow) {
+      this.settle().catch((error: unknown) => this.parts.log.error({ err: error }, 'the name of the log'));
+      throw new AppError('UNAVAILABLE', 'The log counts an index again that was signed already.', {
+        retryAfterMs: 1000,
+      });
+    }
+    this.signedBelow = batch.firstIndex + batch.size;
+    this.memory.markSigned(origin, this.signedBelow);
+    return { origin, keyId: key!.id, signature: key!.sign(batchText(origin, batch)) };
+  }
+
+  /** Called before a checkpoint is shown to anybody. */
+  remember(checkpoint: Remembered): void {
+    this.memory.remember(checkpoint);
+  }
+
+  /** A new key under the same name, endorsed by the one before. Returns its id. */
+  async rotate(): Promise<string> {
+    await this.alone(async (client) => {
+      await this.load(client);
+      await this.addKey(client, this.origin);
+    });
+    return this.current().id;
+  }
+
+  /** A new name, because an operator knows of a restored backup that nothing else tells. */
+  async beginAnew(): Promise<string> {
+    await this.alone(async (client) => {
+      await this.load(client);
+      await this.begin(client, 'ORDERED');
+    });
+    return this.origin;
+  }
+
+  close(): void {
+    this.stopListening();
+    this.memory.close();
+  }
+
+  /** Finds the name under which this database goes on. */
+  private async settle(): Promise<void> {
+    await this.alone(async (client) => {
+      await this.load(client);
+      const reason = await this.reasonToBegin(client);
+      if (reason) await this.begin(client, reason);
+    });
+    this.signedBelow = Math.max(this.signedBelow, this.memory.signedBelow(this.origin));
+  }
+
+  private async reasonToBegin(client: PoolClient): Promise<OriginReason | null> {
+    const now = this.origins.at(-1);
+    if (!now) return 'FIRST';
+    if (now.server !== (await serverFingerprint(client))) return 'RESTORED';
+    const remembered = this.memory.read();
+    if (!remembered) return 'NOTHING_REMEMBERED';
+    // An older name is a process that slept while another one began the present name.
+    if (remembered.origin !== now.origin)
+      return this.origins.some(({ origin }) => origin === remembered.origin) ? null : 'RESTORED';
+    const entries = await countEntries(client);
+    const below = Math.max(remembered.treeSize, this.memory.signedBelow(now.origin), this.signedBelow);
+    if (below > entries) return 'RESTORED';
+    const root = await rootOf(client, remembered.treeSize);
+    return root.toString('hex') === remembered.rootHash ? null : 'RESTORED';
+  }
+
+  private async begin(client: PoolClient, because: OriginReason): Promise<void> {
+    const { publicUrl, port, clock, log } = this.parts;
+    const { host } = new URL(publicUrl ?? `http://localhost:${port}`);
+    const origin = `${host}/${randomBytes(8).toString('hex')}`;
+    const [entries, server] = [await countEntries(client), await serverFingerprint(client)];
+    await insertOrigin(client, { origin, beganAt: clock.now(), because, entries, server });
+    await this.addKey(client, origin);
+    this.signedBelow = 0;
+    this.memory.remember({ origin, treeSize: 0, rootHash: EMPTY_ROOT.toString('hex'), note: null });
+    if (because !== 'FIRST')
+      log.warn({ origin, because }, 'the log goes on under a new name, with a new key: tell those who verify it');
+  }
+
+  private async addKey(client: PoolClient, origin: string): Promise<void> {
+    const seed = randomBytes(32);
+    const publicKey = publicKeyOf(privateKeyOf(seed));
+    const id = keyId(origin, ED25519, publicKey);
+    const before = this.key;
+    await insertKey(client, {
+      origin,
+      id,
+      publicKey,
+      sealedPrivateKey: wrap(seed, sealingKey(this.parts.masterKey), sealLabel(origin, id)),
+      madeAt: this.parts.clock.now(),
+      endorsedBy: before?.id ?? null,
+      endorsement: before?.sign(endorsementText(origin, publicKey)) ?? null,
+    });
+    await this.load(client);
+  }
+
+  private async load(client: Pick<PoolClient, 'query'>): Promise<void> {
+    const origins = await listOrigins(client);
+    const rows = await listKeys(client);
+    const last = rows.find((row) => row.origin === origins.at(-1)?.origin && row.retiredAt === null);
+    this.key = last && last.id !== this.key?.id ? openKey(last, this.parts.masterKey) : this.key;
+    if (origins.at(-1)?.origin !== this.origins.at(-1)?.origin) this.signedBelow = 0;
+    this.origins = origins;
+    this.rows = rows;
+  }
+
+  /** A transaction in which no other process decides about names and keys. */
+  private async alone(work: (client: PoolClient) => Promise<void>): Promise<void> {
+    const client = await this.parts.pool.connect();
+    try {
+      await client.query('begin');
+      await lockLogKeys(client);
+      await work(client);
+      await client.query('commit');
+    } catch (error) {
+      await client.query('rollback').catch(() => undefined);
+      throw error;
+    } finally {
+      client.release();
+    }
+  }
+}
+
+/** What a receipt's signature is over. `at` to the millisecond, ISO 8601. */
+export function batchText(origin: string, { firstIndex, size, root, at }: Batch): string {
+  return `concordat batch\n${origin}\n${firstIndex}\n${size}\n${root.toString('base64')}\n${at.toISOString()}\n`;
+}
+
+/** What a key signs of the one that follows it. */
+export function endorsementText(origin: string, publicKey: Buffer): string {
+  return `concordat key\n${verifierKey(origin, ED25519, publicKey)}\n`;
+}
+
+function openKey({ origin, id, publicKey, sealedPrivateKey }: LogKeyRow, masterKey: Buffer): LogKey {
+  const seed = unwrap(sealedPrivateKey, sealingKey(masterKey), sealLabel(origin, id));
+  const privateKey: KeyObject = privateKeyOf(seed);
+  return { id, publicKey, sign: (bytes) => signWith(privateKey, bytes) };
+}
+
+function sealingKey(masterKey: Buffer): Buffer {
+  return Buffer.from(hkdfSync('sha256', masterKey, '', 'concordat sealing of the keys of the log', 32));
+}
+
+function sealLabel(origin: string, id: string): string {
+  return `concordat key of the log\n${origin}\n${id}`;
+}
