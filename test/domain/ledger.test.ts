@@ -205,8 +205,9 @@ describe('the ledger', () => {
         subjectId: e.subject_id,
         tenantId: consumer.tenantId,
       });
-      const hash = createHash('sha256').update(Buffer.of(0)).update(e.salt).update(e.content, 'utf8').digest();
-      expect(hash.equals(e.leaf_hash)).toBe(true);
+      const entry = createHash('sha256').update(e.salt).update(e.content, 'utf8').digest();
+      const leaf = createHash('sha256').update(Buffer.of(0)).update(entry).digest();
+      expect(leaf.equals(e.leaf_hash)).toBe(true);
     }
     expect(JSON.parse(entries[0]!.content)).toMatchObject({
       detail: { code: 'PURPOSE_NOT_ALLOWED', purpose: 'a "code":null trap\\' },
