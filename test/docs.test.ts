@@ -2,7 +2,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { buildSchema, parse, validate } from 'graphql';
 import { describe, expect, it } from 'vitest';
+import { DISCLOSURE_ENFORCEMENT, ENFORCEMENT } from '../src/domain/agreements/enforcement.js';
 import { AGREEMENT_STATES, STEPS } from '../src/domain/agreements/step.js';
+import { TERM_NAMES } from '../src/domain/agreements/terms.js';
 import { ENVIRONMENT_VARIABLES } from '../src/config.js';
 import { ERRORS } from '../src/platform/errors.js';
 import { KEY_PERMISSIONS } from '../src/platform/permissions.js';
@@ -108,6 +110,19 @@ describe('the tables', () => {
       remedy,
     ]);
     expect(told).toEqual(really);
+  });
+
+  it('list every term of an agreement, and whether it is enforced', () => {
+    const told = rowsAfter('docs/agreements.md', '<!-- terms, held by test/docs.test.ts -->');
+    const really = TERM_NAMES.flatMap((term) =>
+      term === 'disclosure'
+        ? Object.entries(DISCLOSURE_ENFORCEMENT).map(([kind, { status }]) => [
+            `\`disclosure: ${kind}\``,
+            `\`${status}\``,
+          ])
+        : [[`\`${term}\``, `\`${ENFORCEMENT[term].status}\``]],
+    );
+    expect(told.map(([term, , held]) => [term, held])).toEqual(really);
   });
 
   it('list every permission of a key', () => {

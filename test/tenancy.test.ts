@@ -81,7 +81,7 @@ const FILTERS = [
 ];
 
 /** Ids that mean another tenant on purpose. */
-const OTHERS = ['offerAgreement(input.consumerTenantId)'];
+const OTHERS = ['offerAgreement(input.consumerTenantId)', 'offerAgreement(input.terms.applications)'];
 
 /** Where the answer to a missing thing has a code of its own; it is the same one for another tenant's. */
 const OTHER_CODES: Record<string, string> = { 'predict(input.agreementId)': 'NO_AGREEMENT' };

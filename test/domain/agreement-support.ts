@@ -6,6 +6,7 @@ import { PERMISSIONS, type Permission } from '../../src/platform/permissions.js'
 import { makeScope, type Scope } from '../../src/platform/scope.js';
 import { ENTITIES } from '../../src/app.js';
 import { AgreementService, type Terms } from '../../src/domain/agreements/agreement.service.js';
+import { DEFAULT_TERMS } from '../../src/domain/agreements/terms.js';
 import pg from 'pg';
 import { createTestDatabase } from '../support/database.js';
 
@@ -89,6 +90,7 @@ export async function makeEndpoint(db: Db, scope: Scope, task = 'binary'): Promi
 export function termsFor(change: Partial<Terms> = {}): Terms {
   const now = Date.now();
   return {
+    ...DEFAULT_TERMS,
     purposes: ['CREDIT'],
     period: { from: new Date(now - 60_000).toISOString(), until: new Date(now + 86_400_000).toISOString() },
     rowsPerDay: 1000,

@@ -1,6 +1,7 @@
 import canonicalize from 'canonicalize';
 import { describe, expect, it } from 'vitest';
 import type { AgreementState, Terms } from '../../src/domain/agreements/agreement.service.js';
+import { DEFAULT_TERMS } from '../../src/domain/agreements/terms.js';
 import { canonicalAnswer } from '../../src/domain/serving/commitment.js';
 import { decide, MAX_ROWS, type Question } from '../../src/domain/serving/decide.js';
 import { disclose } from '../../src/domain/serving/disclose.js';
@@ -12,6 +13,7 @@ const day = (n: number) => new Date(NOW.getTime() + n * 86_400_000);
 function agreement(id: string, change: Partial<AgreementPolicy> = {}, terms: Partial<Terms> = {}): AgreementPolicy {
   const [validFrom, validUntil] = [day(-1), day(1)];
   const all: Terms = {
+    ...DEFAULT_TERMS,
     purposes: ['CREDIT'],
     period: { from: validFrom.toISOString(), until: validUntil.toISOString() },
     rowsPerDay: 10,

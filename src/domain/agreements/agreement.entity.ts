@@ -1,6 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import type { AgreementState, Party } from './step.js';
-import type { Terms } from './terms.js';
+import { readTerms, type Terms } from './terms.js';
 
 /** Both parties see it. Parties, endpoint, terms and document are never changed. */
 @Entity('agreement')
@@ -20,7 +20,7 @@ export class AgreementRow {
   @Column('int')
   version: number;
 
-  @Column('jsonb')
+  @Column('jsonb', { transformer: { from: readTerms, to: (terms: Terms) => terms } })
   terms: Terms;
 
   /** Canonical JSON (RFC 8785): the bytes that are signed. */

@@ -9,8 +9,6 @@ import {
   AgreementConnection,
   AgreementFilterInput,
   AgreementSignature,
-  AgreementTerms,
-  type AgreementTermsInput,
   OfferAgreementInput,
   type OfferAgreementPayload,
   OfferAgreementResult,
@@ -25,6 +23,8 @@ import {
   WithdrawAgreementInput,
   WithdrawAgreementResult,
 } from './agreement.types.js';
+import { enforcementOf } from './enforcement.js';
+import { AgreementTerms, AgreementTermStatus, termsOf, viewOfTerms } from './terms.types.js';
 
 @Resolver(() => Agreement)
 export class AgreementResolver {
@@ -116,8 +116,12 @@ export class AgreementResolver {
 
   @FieldResolver(() => AgreementTerms, { description: 'What was agreed.' })
   terms(@Root() { terms }: AgreementView): AgreementTerms {
-    const { from, until } = terms.period;
-    return { ...terms, period: { from: new Date(from), until: new Date(until) } };
+    return viewOfTerms(terms);
+  }
+
+  @FieldResolver(() => [AgreementTermStatus], { description: 'Which of the terms are enforced, and by what.' })
+  termStatus(@Root() { terms }: AgreementView): readonly AgreementTermStatus[] {
+    return enforcementOf(terms);
   }
 
   @FieldResolver(() => [AgreementSignature], { description: 'Who has signed so far.' })
@@ -128,21 +132,4 @@ export class AgreementResolver {
       signatureHex: made.signature.toString('hex'),
     }));
   }
-}
-
-/** As the service checks it: limits that are left out are null, digits that are left out are absent. */
-function termsOf({
-  purposes,
-  period,
-  rowsPerDay,
-  rowsInTotal,
-  disclosure: { kind, digits },
-}: AgreementTermsInput): unknown {
-  return {
-    purposes,
-    period: { from: period.from.toISOString(), until: period.until.toISOString() },
-    rowsPerDay: rowsPerDay ?? null,
-    rowsInTotal: rowsInTotal ?? null,
-    disclosure: digits === null || digits === undefined ? { kind } : { kind, digits },
-  };
 }

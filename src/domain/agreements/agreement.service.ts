@@ -8,14 +8,15 @@ import type { Scope } from '../../platform/scope.js';
 import { appendAudit, type AuditKind } from '../audit/audit.service.js';
 import type { AgreementRow, AgreementSignatureRow } from './agreement.entity.js';
 import * as repo from './agreement.repo.js';
-
 import { signCustodially } from './signing.js';
 import { type AgreementState, legalSteps, type Party, type Situation, stateAt, type Step, takeStep } from './step.js';
-import { canonicalDocument, parseTerms, summarise, type Terms } from './terms.js';
+import { summarise } from './summary.js';
+import { canonicalDocument, disclosureMisfit, parseTerms, type Terms } from './terms.js';
 
 export { PURPOSES, type Purpose, purposeAllowed } from './purpose.js';
 export { type AgreementState, stateAt } from './step.js';
-export { type Disclosure, type Terms } from './terms.js';
+export { DISCLOSURE_ENFORCEMENT } from './enforcement.js';
+export { type Disclosure, disclosureMisfit, readTerms, type Terms } from './terms.js';
 
 /** An agreement as one of its parties sees it. */
 export interface Agreement {
@@ -89,11 +90,8 @@ export class AgreementService {
     return this.inTenant(scope, async (tx) => {
       const task = kindOf(endpointId) === 'endpoint' ? await this.parts.endpoints.findTask(tx, endpointId) : null;
       if (!task) throw notFound('endpoint');
-      if (task === 'regression' && terms.disclosure.kind === 'LABEL_ONLY')
-        throw invalidTerm(
-          'disclosure',
-          'A regression model has no labels: choose the number of decimals of its values.',
-        );
+      const misfit = disclosureMisfit(terms.disclosure, task);
+      if (misfit) throw invalidTerm('disclosure', misfit);
       const row = newAgreement({ providerTenantId: scope.tenantId, consumerTenantId, endpointId, terms, now });
       await repo.insertAgreement(tx, row);
       const view = await this.view(tx, scope, row);
@@ -287,7 +285,7 @@ function newAgreement(parts: {
   const { now, ...content } = parts;
   const id = newId('agreement');
   const version = 1;
-  const { text, digest } = canonicalDocument({ format: 'concordat-agreement/1', agreementId: id, version, ...content });
+  const { text, digest } = canonicalDocument({ format: 'concordat-agreement/2', agreementId: id, version, ...content });
   return {
     ...content,
     id,

@@ -1,22 +1,10 @@
 import { Field, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
-import { connectionOf, Long, Node, resultOf, DateTime } from '../../platform/graphql.js';
-import { type Purpose, PURPOSES } from './purpose.js';
+import { connectionOf, DateTime, Node, resultOf } from '../../platform/graphql.js';
 import { AGREEMENT_STATES, type AgreementState, PARTIES, type Party, type Step } from './step.js';
+import { AgreementTermsInput } from './terms.types.js';
 
 const sameNames = <T extends string>(names: readonly T[]) =>
   Object.fromEntries(names.map((n) => [n, n])) as { [K in T]: K };
-
-export const PurposeEnum = sameNames(Object.keys(PURPOSES) as Purpose[]);
-registerEnumType(PurposeEnum, {
-  name: 'Purpose',
-  description: 'Why a prediction is asked for. What allows a purpose allows those below it.',
-  valuesConfig: Object.fromEntries(
-    Object.entries(PURPOSES).map(([name, { means, under }]) => [
-      name,
-      { description: under === null ? means : `${means} Below ${under}.` },
-    ]),
-  ),
-});
 
 export const AgreementStateEnum = sameNames(AGREEMENT_STATES);
 registerEnumType(AgreementStateEnum, {
@@ -60,94 +48,6 @@ registerEnumType(StepEnum, {
     TERMINATE: { description: 'terminateAgreement.' },
   },
 });
-
-export const DisclosureKindEnum = { LABEL_ONLY: 'LABEL_ONLY', SCORES: 'SCORES' } as const;
-export type DisclosureKind = keyof typeof DisclosureKindEnum;
-registerEnumType(DisclosureKindEnum, {
-  name: 'DisclosureKind',
-  description: 'What is told of an answer.',
-  valuesConfig: {
-    LABEL_ONLY: { description: 'The label and nothing else. Not for regression.' },
-    SCORES: { description: 'The label and the score of every class, or the value; rounded.' },
-  },
-});
-
-const PURPOSES_TEXT = 'What predictions may be asked for.';
-const PER_DAY = 'Rows a day (UTC) at most; null: no such limit.';
-const IN_TOTAL = 'Rows in total at most; null: no such limit.';
-const DIGITS = 'Decimals to which scores and values are rounded, 0 to 6; with SCORES.';
-
-@InputType({ description: 'When an agreement is in force.' })
-export class AgreementPeriodInput {
-  @Field(() => DateTime, { description: 'The first moment in force.' })
-  from: Date;
-
-  @Field(() => DateTime, { description: 'The first moment out of force.' })
-  until: Date;
-}
-
-@InputType({ description: 'What is told of an answer.' })
-export class DisclosureInput {
-  @Field(() => DisclosureKindEnum, { description: 'The rule.' })
-  kind: DisclosureKind;
-
-  @Field(() => Int, { nullable: true, description: DIGITS })
-  digits?: number | null;
-}
-
-@InputType({ description: 'The terms of an offer. Every one of them is enforced.' })
-export class AgreementTermsInput {
-  @Field(() => [PurposeEnum], { description: PURPOSES_TEXT })
-  purposes: Purpose[];
-
-  @Field(() => AgreementPeriodInput, { description: 'When it is in force.' })
-  period: AgreementPeriodInput;
-
-  @Field(() => Long, { nullable: true, description: PER_DAY })
-  rowsPerDay?: number | null;
-
-  @Field(() => Long, { nullable: true, description: IN_TOTAL })
-  rowsInTotal?: number | null;
-
-  @Field(() => DisclosureInput, { description: 'What is told of an answer.' })
-  disclosure: DisclosureInput;
-}
-
-@ObjectType({ description: 'When an agreement is in force.' })
-export class AgreementPeriod {
-  @Field(() => DateTime, { description: 'The first moment in force.' })
-  from: Date;
-
-  @Field(() => DateTime, { description: 'The first moment out of force.' })
-  until: Date;
-}
-
-@ObjectType({ description: 'What is told of an answer.' })
-export class Disclosure {
-  @Field(() => DisclosureKindEnum, { description: 'The rule.' })
-  kind: DisclosureKind;
-
-  @Field(() => Int, { nullable: true, description: DIGITS })
-  digits?: number | null;
-}
-
-@ObjectType({ description: 'The terms of an agreement. Every one of them is enforced.' })
-export class AgreementTerms {
-  @Field(() => [PurposeEnum], { description: PURPOSES_TEXT })
-  purposes: readonly Purpose[];
-
-  @Field(() => AgreementPeriod, { description: 'When it is in force.' })
-  period: AgreementPeriod;
-
-  @Field(() => Long, { nullable: true, description: PER_DAY })
-  rowsPerDay: number | null;
-
-  @Field(() => Long, { nullable: true, description: IN_TOTAL })
-  rowsInTotal: number | null;
-
-  @Field(() => Disclosure, { description: 'What is told of an answer.' })
-  disclosure: Disclosure;
-}
 
 @ObjectType({ description: 'A party’s signature over the document.' })
 export class AgreementSignature {

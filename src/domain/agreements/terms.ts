@@ -5,24 +5,148 @@ import { AppError } from '../../platform/errors.js';
 import { type Purpose, PURPOSES } from './purpose.js';
 
 /** What may be told of an answer. `digits`: decimals of a score or a value. */
-export type Disclosure = { readonly kind: 'LABEL_ONLY' } | { readonly kind: 'SCORES'; readonly digits: number };
+export type Disclosure =
+  | { readonly kind: 'LABEL_ONLY' }
+  /** Labels, and the k highest scores of each row. */
+  | { readonly kind: 'TOP_K'; readonly k: number; readonly digits: number }
+  | { readonly kind: 'SCORES'; readonly digits: number }
+  /** Only scores of at least `threshold`. */
+  | { readonly kind: 'ABOVE'; readonly threshold: number; readonly digits: number }
+  | NoisyDisclosure;
 
-/** What both parties sign. Every term is enforced; a limit that is null is one that the parties did not set. */
+/** Noise under a privacy budget. Epsilon in thousandths; `lower` and `upper` bound the values of a regression. */
+export interface NoisyDisclosure {
+  readonly kind: 'NOISY';
+  readonly epsilonMilliPerRow: number;
+  readonly digits: number;
+  readonly lower?: number;
+  readonly upper?: number;
+  /** Of the agreement, for all its rows together. */
+  readonly budgetMilli: number;
+}
+
+export type Explanations =
+  { readonly kind: 'NONE' } | { readonly kind: 'TOP_K'; readonly k: number } | { readonly kind: 'FULL' };
+
+/** What both parties sign. A limit that is null is one that the parties did not set. */
 export interface Terms {
   /** Sorted, without repetition. */
   readonly purposes: readonly Purpose[];
   /** ISO 8601, UTC; `until` is the first moment out of force. */
   readonly period: { readonly from: string; readonly until: string };
-  /** Rows a UTC day. */
+  /** In windows of UTC, by the database's time. */
+  readonly rowsPerSecond: number | null;
   readonly rowsPerDay: number | null;
+  readonly rowsPerMonth: number | null;
   readonly rowsInTotal: number | null;
+  /** Of one replica. */
+  readonly concurrentRequests: number | null;
   readonly disclosure: Disclosure;
+  /** Names of regions in which the inferring replica may stand. Sorted. */
+  readonly regions: readonly string[] | null;
+  /** Ids of the consumer's applications that may ask; null: all of them, and persons. Sorted. */
+  readonly applications: readonly string[] | null;
+  /** Devices that prove possession of a key (RFC 9449); null: no devices. `most`: how many. */
+  readonly devices: { readonly proof: 'REQUIRED' | 'OPTIONAL'; readonly most: number | null } | null;
+  readonly explanations: Explanations;
+  /** What the provider may do with what the consumer sends. */
+  readonly dataUse: {
+    readonly keepInputsDays: number;
+    readonly trainOnInputs: boolean;
+    readonly trainOnFeedback: boolean;
+  };
+  /** What the provider promises, and what of the month's amount it credits where it fails, in hundredths of a per cent. */
+  readonly delivery: {
+    readonly p95LatencyMs: number | null;
+    readonly availabilityBasisPoints: number | null;
+    readonly jobDeadlineMinutes: number | null;
+    readonly creditBasisPoints: number;
+  } | null;
+  readonly price: { readonly currency: string; readonly minorUnitsPerThousandRows: number } | null;
+  /** Between a termination and the end; 0: at once. */
+  readonly noticeDays: number;
+  /** By how much the period is prolonged at its end, unless a party objects. */
+  readonly renewal: { readonly months: number } | null;
+  readonly governingLaw: string | null;
+  readonly text: string | null;
 }
 
-const rows = z.int().min(1).max(1e12).nullable();
-const moment = z.iso.datetime({ offset: true }).transform((text) => new Date(text).toISOString());
+export type TermName = keyof Terms;
 
-/** Strict at every level: a term that nothing enforces must be refused, never kept. */
+/** What holds where terms say nothing: what a request leaves out, and what agreements signed before a term existed lack. */
+export const DEFAULT_TERMS = {
+  rowsPerSecond: null,
+  rowsPerDay: null,
+  rowsPerMonth: null,
+  rowsInTotal: null,
+  concurrentRequests: null,
+  regions: null,
+  applications: null,
+  devices: null,
+  explanations: { kind: 'NONE' },
+  dataUse: { keepInputsDays: 0, trainOnInputs: false, trainOnFeedback: false },
+  delivery: null,
+  price: null,
+  noticeDays: 0,
+  renewal: null,
+  governingLaw: null,
+  text: null,
+} as const satisfies Partial<Terms>;
+
+export const MOST_APPLICATIONS = 100;
+
+const whole = (least: number, most: number) => z.int().min(least).max(most);
+const rows = whole(1, 1e12).nullable();
+const digits = whole(0, 6);
+const moment = z.iso.datetime({ offset: true }).transform((text) => new Date(text).toISOString());
+const bounded = z.number().min(-1e15).max(1e15);
+const names = (pattern: RegExp, most: number, what: string) =>
+  z
+    .array(z.string().regex(pattern, what))
+    .min(1, 'is null, or names at least one')
+    .max(most)
+    .transform((list) => [...new Set(list)].sort())
+    .nullable();
+/** Text that people read and sign: no control characters but line ends, and in one Unicode form. */
+const prose = (most: number) =>
+  z
+    .string()
+    .trim()
+    .min(1)
+    .max(most)
+    .regex(/^(?:\P{C}|\n)*$/u, 'has characters that cannot be seen')
+    .transform((text) => text.normalize('NFC'))
+    .nullable();
+
+const DisclosureSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('LABEL_ONLY') }),
+  z.strictObject({ kind: z.literal('TOP_K'), k: whole(1, 20), digits }),
+  z.strictObject({ kind: z.literal('SCORES'), digits }),
+  z.strictObject({
+    kind: z.literal('ABOVE'),
+    threshold: z
+      .number()
+      .min(0)
+      .max(1)
+      .refine((t) => Math.round(t * 1e6) / 1e6 === t, 'has at most 6 decimals'),
+    digits,
+  }),
+  z
+    .strictObject({
+      kind: z.literal('NOISY'),
+      epsilonMilliPerRow: whole(1, 20_000),
+      digits: whole(0, 3),
+      lower: bounded.optional(),
+      upper: bounded.optional(),
+      budgetMilli: whole(1, 1e12),
+    })
+    .refine(
+      ({ lower, upper }) => (lower === undefined) === (upper === undefined) && (lower ?? 0) < (upper ?? 1),
+      'needs both lower and upper, lower < upper, or neither',
+    ),
+]);
+
+/** Strict at every level: a term that is not known must be refused, never kept. */
 const TermsSchema = z.strictObject({
   purposes: z
     .array(z.enum(Object.keys(PURPOSES) as [Purpose, ...Purpose[]]))
@@ -31,18 +155,57 @@ const TermsSchema = z.strictObject({
   period: z
     .strictObject({ from: moment, until: moment })
     .refine(({ from, until }) => from < until, 'must end after it begins'),
+  rowsPerSecond: rows,
   rowsPerDay: rows,
+  rowsPerMonth: rows,
   rowsInTotal: rows,
-  disclosure: z.discriminatedUnion('kind', [
-    z.strictObject({ kind: z.literal('LABEL_ONLY') }),
-    z.strictObject({ kind: z.literal('SCORES'), digits: z.int().min(0).max(6) }),
+  concurrentRequests: whole(1, 10_000).nullable(),
+  disclosure: DisclosureSchema,
+  regions: names(/^[a-z0-9][a-z0-9-]{0,39}$/, 50, 'a region is named by small letters, digits and hyphens'),
+  applications: names(/^app_[0-9a-f]{32}$/, MOST_APPLICATIONS, 'names applications by their ids'),
+  devices: z.strictObject({ proof: z.enum(['REQUIRED', 'OPTIONAL']), most: whole(1, 100_000).nullable() }).nullable(),
+  explanations: z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('NONE') }),
+    z.strictObject({ kind: z.literal('TOP_K'), k: whole(1, 100) }),
+    z.strictObject({ kind: z.literal('FULL') }),
   ]),
+  dataUse: z
+    .strictObject({ keepInputsDays: whole(0, 36_500), trainOnInputs: z.boolean(), trainOnFeedback: z.boolean() })
+    .refine((use) => !use.trainOnInputs || use.keepInputsDays > 0, 'cannot train on inputs that may not be kept'),
+  delivery: z
+    .strictObject({
+      p95LatencyMs: whole(1, 3_600_000).nullable(),
+      availabilityBasisPoints: whole(1, 10_000).nullable(),
+      jobDeadlineMinutes: whole(1, 525_600).nullable(),
+      creditBasisPoints: whole(0, 10_000),
+    })
+    .refine(
+      ({ p95LatencyMs, availabilityBasisPoints, jobDeadlineMinutes }) =>
+        (p95LatencyMs ?? availabilityBasisPoints ?? jobDeadlineMinutes) !== null,
+      'promises nothing',
+    )
+    .nullable(),
+  price: z
+    .strictObject({
+      currency: z.string().regex(/^[A-Z]{3}$/, 'is a code of three letters (ISO 4217)'),
+      minorUnitsPerThousandRows: whole(1, 1e9),
+    })
+    .nullable(),
+  noticeDays: whole(0, 3650),
+  renewal: z.strictObject({ months: whole(1, 120) }).nullable(),
+  governingLaw: prose(200),
+  text: prose(20_000),
 });
 
-/** Checks and normalises; throws INVALID_INPUT naming the first term at fault. */
+/** In the order in which people read them. */
+export const TERM_NAMES = Object.keys(TermsSchema.shape) as readonly TermName[];
+
+/** Checks and normalises; what is left out gets its default. Throws INVALID_INPUT naming the first term at fault. */
 export function parseTerms(value: unknown): Terms {
-  const parsed = TermsSchema.safeParse(value);
-  if (parsed.success) return parsed.data;
+  const parsed = TermsSchema.safeParse(
+    typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...DEFAULT_TERMS, ...value } : value,
+  );
+  if (parsed.success) return parsed.data as Terms;
   const [issue] = parsed.error.issues;
   const field = ['input', 'terms', ...issue!.path].join('.');
   throw new AppError(
@@ -50,13 +213,32 @@ export function parseTerms(value: unknown): Terms {
     `The terms cannot be offered: ${field.slice('input.'.length)}: ${issue!.message}.`,
     {
       field,
-      remedy: 'Use the terms that docs/agreements.md lists; each of them is enforced.',
+      remedy: 'Use the terms that docs/agreements.md lists, and no others.',
     },
   );
 }
 
+/** Terms as they are stored: those of older agreements have fewer keys, and the signed document stays as it was signed. */
+export function readTerms(stored: Partial<Terms>): Terms {
+  return { ...DEFAULT_TERMS, ...stored } as Terms;
+}
+
+/** Why a model of this task could not answer by the rule; null if it can. */
+export function disclosureMisfit(disclosure: Disclosure, task: 'binary' | 'multiclass' | 'regression'): string | null {
+  const bounded = disclosure.kind === 'NOISY' && disclosure.lower !== undefined;
+  if (task === 'regression') {
+    if (disclosure.kind === 'NOISY')
+      return bounded ? null : 'Noise on the values of a regression needs lower and upper.';
+    return disclosure.kind === 'SCORES'
+      ? null
+      : 'A regression model has no labels: choose the number of decimals of its values (SCORES).';
+  }
+  return bounded ? 'lower and upper are for the values of a regression; scores lie between 0 and 1.' : null;
+}
+
 export interface AgreementDocument {
-  readonly format: 'concordat-agreement/1';
+  /** 1: terms may lack keys, whose defaults hold. 2: all keys of the terms are there. */
+  readonly format: 'concordat-agreement/1' | 'concordat-agreement/2';
   readonly agreementId: string;
   readonly version: number;
   readonly providerTenantId: string;
@@ -69,21 +251,4 @@ export interface AgreementDocument {
 export function canonicalDocument(document: AgreementDocument): { readonly text: string; readonly digest: Buffer } {
   const text = canonicalize(document)!;
   return { text, digest: createHash('sha256').update(text, 'utf8').digest() };
-}
-
-/** The terms as a person would want to read them. */
-export function summarise(terms: Terms): string {
-  const { period, rowsPerDay, rowsInTotal, disclosure } = terms;
-  const count = (n: number) => n.toLocaleString('en-GB');
-  const limits = [
-    ...(rowsPerDay === null ? [] : [`at most ${count(rowsPerDay)} rows a day (UTC)`]),
-    ...(rowsInTotal === null ? [] : [`at most ${count(rowsInTotal)} rows in total`]),
-  ];
-  const told =
-    disclosure.kind === 'LABEL_ONLY' ? 'the label only' : `labels and scores rounded to ${disclosure.digits} decimals`;
-  const purposes = terms.purposes.map((purpose) => purpose.toLowerCase().replaceAll('_', ' ')).join(', ');
-  return (
-    `From ${period.from.slice(0, 16)} until ${period.until.slice(0, 16)} UTC, for ${purposes}: ` +
-    `${limits.length > 0 ? limits.join(', ') : 'without a limit of rows'}; answers tell ${told}.`
-  );
 }

@@ -1,5 +1,13 @@
 import type { ErrorCode } from '../../platform/errors.js';
-import { type Disclosure, PURPOSES, type Purpose, purposeAllowed, stateAt } from '../agreements/agreement.service.js';
+import {
+  type Disclosure,
+  DISCLOSURE_ENFORCEMENT,
+  disclosureMisfit,
+  type Purpose,
+  purposeAllowed,
+  PURPOSES,
+  stateAt,
+} from '../agreements/agreement.service.js';
 import type { AgreementPolicy, Policy } from './policy.js';
 
 /** The most rows of one request: more belong into a batch job. */
@@ -62,11 +70,14 @@ export function decide(question: Question): Decision {
       agreementId,
       field: 'input.columns',
     });
-  if (policy.endpoint.signature.task === 'regression' && disclosure.kind === 'LABEL_ONLY')
-    return deny('DISCLOSURE_IMPOSSIBLE', 'The agreement discloses labels only, and this model has none.', {
-      agreementId,
-    });
-  return chosen;
+  const impossible = disclosure.kind === 'FULL' ? null : whyNotDisclosable(disclosure, policy.endpoint.signature.task);
+  return impossible === null ? chosen : deny('DISCLOSURE_IMPOSSIBLE', impossible, { agreementId });
+}
+
+function whyNotDisclosable(disclosure: Disclosure, task: Policy['endpoint']['signature']['task']): string | null {
+  if (DISCLOSURE_ENFORCEMENT[disclosure.kind].status !== 'ENFORCED')
+    return `Answers under the rule ${disclosure.kind} are not built yet.`;
+  return disclosureMisfit(disclosure, task);
 }
 
 function ownUse({ agreementId, purpose }: Question): Decision {

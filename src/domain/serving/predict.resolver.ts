@@ -1,7 +1,7 @@
 import { Arg, Authorized, Field, ID, InputType, Mutation, Resolver } from 'type-graphql';
 import { Columns, CurrentScope } from '../../platform/graphql.js';
 import type { Scope } from '../../platform/scope.js';
-import { PurposeEnum } from '../agreements/agreement.types.js';
+import { PurposeEnum } from '../agreements/terms.types.js';
 import type { PredictService } from './predict.service.js';
 import { type PredictPayload, PredictResult } from './serving.types.js';
 

@@ -1,0 +1,65 @@
+import { type Disclosure, TERM_NAMES, type TermName, type Terms } from './terms.js';
+
+/** Whether a term is held by the path of every prediction, or by the word of the parties alone. */
+export type TermStatus = 'ENFORCED' | 'NOT_ENFORCED';
+
+interface Enforcement {
+  readonly status: TermStatus;
+  readonly sentence: string;
+}
+
+const enforced = (sentence: string): Enforcement => ({ status: 'ENFORCED', sentence });
+const notEnforced = (sentence: string): Enforcement => ({ status: 'NOT_ENFORCED', sentence });
+const NOT_YET = 'Recorded and signed, but nothing in this version holds anybody to it.';
+
+/**
+ * The one table of what is enforced. Whoever builds the enforcement of a term changes its line here and in docs/agreements.md in the
+ * same commit.
+ */
+export const ENFORCEMENT: Record<Exclude<TermName, 'disclosure'>, Enforcement> = {
+  purposes: enforced(
+    'A request declares one of these purposes or one below, or is refused; that it is true is the consumer’s word.',
+  ),
+  period: enforced('Requests outside the period are refused, by the decision and by the ledger.'),
+  rowsPerSecond: notEnforced(NOT_YET),
+  rowsPerDay: enforced('The ledger refuses a request whose rows would pass the limit of the UTC day.'),
+  rowsPerMonth: notEnforced(NOT_YET),
+  rowsInTotal: enforced('The ledger refuses a request whose rows would pass the limit.'),
+  concurrentRequests: notEnforced(NOT_YET),
+  regions: notEnforced(NOT_YET),
+  applications: notEnforced(NOT_YET),
+  devices: notEnforced(NOT_YET),
+  explanations: enforced('No answer holds an explanation.'),
+  dataUse: enforced(
+    'The platform keeps no inputs, so that nobody can keep them or train on them, whatever is allowed.',
+  ),
+  delivery: notEnforced(NOT_YET),
+  price: notEnforced(NOT_YET),
+  noticeDays: notEnforced(NOT_YET),
+  renewal: notEnforced(NOT_YET),
+  governingLaw: notEnforced('Words for people and courts.'),
+  text: notEnforced('Words for people and courts.'),
+};
+
+/** By rule. A rule that is not enforced answers nothing at all: the decision refuses it. */
+export const DISCLOSURE_ENFORCEMENT: Record<Disclosure['kind'], Enforcement> = {
+  LABEL_ONLY: enforced('Only labels pass the one function from an inference to an answer.'),
+  TOP_K: notEnforced('Not built yet: requests under it are refused.'),
+  SCORES: enforced('Scores and values are rounded in the one function from an inference to an answer.'),
+  ABOVE: notEnforced('Not built yet: requests under it are refused.'),
+  NOISY: notEnforced('Not built yet: requests under it are refused.'),
+};
+
+export interface TermEnforcement extends Enforcement {
+  readonly term: TermName;
+}
+
+/** Each term that is set, in the order of the terms. A limit that is not set binds nobody and is left out. */
+export function enforcementOf(terms: Terms): TermEnforcement[] {
+  return TERM_NAMES.filter((term) => terms[term] !== null && !(term === 'noticeDays' && terms.noticeDays === 0)).map(
+    (term) => ({
+      term,
+      ...(term === 'disclosure' ? DISCLOSURE_ENFORCEMENT[terms.disclosure.kind] : ENFORCEMENT[term]),
+    }),
+  );
+}

@@ -1,0 +1,102 @@
+import type { Disclosure, Terms } from './terms.js';
+
+const count = (n: number) => n.toLocaleString('en-GB');
+const plural = (n: number, what: string) => `${count(n)} ${what}${n === 1 ? '' : 's'}`;
+const words = (name: string) => name.toLowerCase().replaceAll('_', ' ');
+
+/** The terms as a person would want to read them: what is set, and nothing of what is not. */
+export function summarise(terms: Terms): string {
+  const { period } = terms;
+  const limits = limitsOf(terms);
+  const first =
+    `From ${period.from.slice(0, 16)} until ${period.until.slice(0, 16)} UTC, for ${terms.purposes.map(words).join(', ')}: ` +
+    `${limits.length > 0 ? limits.join(', ') : 'without a limit of rows'}; answers tell ${told(terms.disclosure)}${explained(terms)}.`;
+  return [first, ...askers(terms), ...dataUse(terms), ...promises(terms), ...ending(terms)].join(' ');
+}
+
+function limitsOf({ rowsPerSecond, rowsPerDay, rowsPerMonth, rowsInTotal, concurrentRequests }: Terms): string[] {
+  const atMost = (n: number | null, unit: string) => (n === null ? [] : [`at most ${plural(n, 'row')} ${unit}`]);
+  return [
+    ...atMost(rowsPerSecond, 'a second'),
+    ...atMost(rowsPerDay, 'a day (UTC)'),
+    ...atMost(rowsPerMonth, 'a month (UTC)'),
+    ...atMost(rowsInTotal, 'in total'),
+    ...(concurrentRequests === null ? [] : [`at most ${plural(concurrentRequests, 'request')} at once`]),
+  ];
+}
+
+function told(disclosure: Disclosure): string {
+  if (disclosure.kind === 'LABEL_ONLY') return 'the label only';
+  const rounded = `rounded to ${plural(disclosure.digits, 'decimal')}`;
+  switch (disclosure.kind) {
+    case 'SCORES':
+      return `labels and scores ${rounded}`;
+    case 'TOP_K':
+      return `labels and the ${disclosure.k === 1 ? 'highest score' : `${disclosure.k} highest scores`} ${rounded}`;
+    case 'ABOVE':
+      return `labels and scores from ${disclosure.threshold} on ${rounded}`;
+    case 'NOISY':
+      return `labels and scores with noise (epsilon ${disclosure.epsilonMilliPerRow / 1000} a row, ${disclosure.budgetMilli / 1000} in total) ${rounded}`;
+  }
+}
+
+function explained({ explanations }: Terms): string {
+  if (explanations.kind === 'NONE') return '';
+  return explanations.kind === 'FULL' ? ', and explain fully' : `, and explain by ${plural(explanations.k, 'column')}`;
+}
+
+function askers({ regions, applications, devices }: Terms): string[] {
+  return [
+    ...(regions === null ? [] : [`Answered in ${regions.join(', ')} only.`]),
+    ...(applications === null ? [] : [`Asked by ${plural(applications.length, 'named application')} only.`]),
+    ...(devices === null
+      ? []
+      : [
+          `${devices.most === null ? 'Devices' : `At most ${plural(devices.most, 'device')}`} may ask, ${
+            devices.proof === 'REQUIRED'
+              ? 'and nobody without a proof of possession'
+              : 'with or without a proof of possession'
+          }.`,
+        ]),
+  ];
+}
+
+function dataUse({ dataUse: { keepInputsDays, trainOnInputs, trainOnFeedback } }: Terms): string[] {
+  const allowed = [
+    ...(keepInputsDays > 0 ? [`keep inputs for ${plural(keepInputsDays, 'day')}`] : []),
+    ...(trainOnInputs ? ['train on inputs'] : []),
+    ...(trainOnFeedback ? ['train on feedback'] : []),
+  ];
+  return allowed.length === 0 ? [] : [`The provider may ${allowed.join(', ')}.`];
+}
+
+function promises({ delivery, price }: Terms): string[] {
+  const promised = delivery && [
+    ...(delivery.p95LatencyMs === null
+      ? []
+      : [`95 of 100 answers within ${plural(delivery.p95LatencyMs, 'millisecond')}`]),
+    ...(delivery.availabilityBasisPoints === null
+      ? []
+      : [`availability of ${delivery.availabilityBasisPoints / 100} %`]),
+    ...(delivery.jobDeadlineMinutes === null ? [] : [`jobs within ${plural(delivery.jobDeadlineMinutes, 'minute')}`]),
+  ];
+  return [
+    ...(promised && delivery
+      ? [
+          `The provider promises ${promised.join(', ')}${
+            delivery.creditBasisPoints === 0 ? '' : `, or credits ${delivery.creditBasisPoints / 100} % of the month`
+          }.`,
+        ]
+      : []),
+    ...(price ? [`1,000 rows cost ${count(price.minorUnitsPerThousandRows)} minor units of ${price.currency}.`] : []),
+  ];
+}
+
+function ending({ noticeDays, renewal, governingLaw, text }: Terms): string[] {
+  return [
+    ...(renewal ? [`Renewed by ${plural(renewal.months, 'month')} at a time, unless a party objects.`] : []),
+    ...(noticeDays > 0 ? [`Ended with ${plural(noticeDays, 'day')} of notice.`] : []),
+    ...(governingLaw === null ? [] : [`Governing law: ${governingLaw}.`]),
+    ...(text === null ? [] : ['More is said in words.']),
+  ];
+}
