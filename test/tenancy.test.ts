@@ -275,10 +275,12 @@ function argumentsOf(one: Case, id: string): Record<string, unknown> {
   return values;
 }
 
-function isOptional(type: GraphQLInputType, path: Path): boolean {
+/** Whether the id, or something on the way to it, may be left out. */
+function isOptional(type: GraphQLInputType, [name, ...rest]: Path): boolean {
   const named = getNamedType(type);
-  const field = isInputObjectType(named) ? named.getFields()[path[0]!] : undefined;
-  return !String(field?.type).endsWith('!');
+  const field = isInputObjectType(named) && name !== undefined ? named.getFields()[name] : undefined;
+  if (!field) return false;
+  return !String(field.type).endsWith('!') || isOptional(field.type, rest);
 }
 
 async function call(one: Case, id: string): Promise<{ code: unknown; message: unknown }> {
