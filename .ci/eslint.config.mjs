@@ -13,7 +13,7 @@ export default tseslint.config(
   {
     languageOptions: {
       parserOptions: {
-        projectService: { allowDefaultProject: ['.ci/*'] },
+        projectService: { allowDefaultProject: ['.ci/*', 'examples/*/*.mjs'] },
         tsconfigRootDir: new URL('..', import.meta.url).pathname,
       },
     },
@@ -52,5 +52,5 @@ export default tseslint.config(
     files: ['test/**/*.ts', '.ci/**', 'bench/**', 'migrations/**'],
     rules: { 'max-lines-per-function': 'off', 'no-restricted-exports': 'off', 'no-console': 'off' },
   },
-  { files: ['src/launch/**', 'src/cli/**'], rules: { 'no-console': 'off' } },
+  { files: ['src/launch/**', 'src/cli/**', 'examples/**'], rules: { 'no-console': 'off' } },
 );

@@ -17,6 +17,7 @@ import { ModelImportRow } from './domain/models/import.entity.js';
 import { ImportService } from './domain/models/import.service.js';
 import { ModelService } from './domain/models/model.service.js';
 import { EndpointRow } from './domain/serving/endpoint.entity.js';
+import { EndpointNames } from './domain/serving/endpoint-name.js';
 import { EndpointService, offeredEndpoints } from './domain/serving/endpoint.service.js';
 import { Policies } from './domain/serving/policy.js';
 import { PredictService } from './domain/serving/predict.service.js';
@@ -124,6 +125,7 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
   const trainings = new TrainingService(db, clock, models, splits);
   const agreements = new AgreementService({ db, clock, keys: blobs.keys, endpoints: offeredEndpoints });
   const policies = new Policies(db.gate, listener);
+  const names = new EndpointNames(db.gate, listener);
   const ledger = new LedgerService(db.ledger, log);
   const sessions = new SessionPool(MODEL_MEMORY_BYTES);
   const serving = { clock, log, policies, models, ledger, sessions, batcher: new Batcher() };
@@ -157,7 +159,7 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
     }),
     agreements,
     usage: new UsageService({ db, clock, agreements }),
-    endpoints: new EndpointService({ db, clock, models, agreements, policies }),
+    endpoints: new EndpointService({ db, clock, models, agreements, policies, names }),
     predictions: new PredictService(serving),
     close: async () => {
       // What is under way is recorded and answered first.

@@ -5,6 +5,7 @@ import { readJson } from './body.js';
 import { answerGraphQL } from './graphql.js';
 import { unreadiness } from './health.js';
 import { LIMITS } from './limits.js';
+import { openInferenceRoutes } from './open-inference.js';
 import { pageRoutes } from './page.js';
 import type { Asked, Route } from './route.js';
 import { uploadRoute } from './upload.js';
@@ -42,6 +43,7 @@ export function makeRoutes(apollo: ApolloServer<RequestContext>, schemaText: str
       answerJson(response, reason ? 503 : 200, reason ? { status: 'not ready', reason } : { status: 'ready' });
     }),
     uploadRoute,
+    ...openInferenceRoutes,
     ...pageRoutes(),
   ];
 }

@@ -6,6 +6,7 @@ import { AppError, notFound } from '../platform/errors.js';
 import type { RequestContext } from '../platform/graphql.js';
 import { newId } from '../platform/ids.js';
 import { withLogFields } from '../platform/log.js';
+import { makeScope } from '../platform/scope.js';
 import {
   authenticate,
   callerAddress,
@@ -18,6 +19,8 @@ import {
 import { errorBody, shownError } from './errors.js';
 import { makeApollo } from './graphql.js';
 import { LIMITS } from './limits.js';
+import { infer, type Inferring, inferTarget, isOpenInference } from './open-inference.js';
+import { writeError } from './open-inference-answer.js';
 import { requireAccess } from './permission.js';
 import type { Route } from './route.js';
 import { makeRoutes, refuseUnexplained } from './routes.js';
@@ -110,6 +113,8 @@ class Edge {
     { requestId, gone }: { requestId: string; gone: AbortController },
   ): Promise<void> {
     const { publicUrl, app } = this;
+    const target = inferTarget(request);
+    if (target) return this.infer({ request, response, target }, { requestId, signal: gone.signal });
     // The host of the target is nobody's business: only path and query are looked at.
     const url = new URL(`http://any${request.url?.startsWith('/') ? request.url : '/'}`);
     const route = this.find(request, response, url.pathname);
@@ -126,6 +131,19 @@ class Edge {
     const parts = decodeParts(route.path.exec(url.pathname)?.groups ?? {});
     const answer = route.answer({ app, request, response, url, parts, context, signal: gone.signal });
     await (route.timeoutMs === null ? answer : within(route.timeoutMs, answer));
+  }
+
+  /** The way of every prediction through the second door: as `route`, without what it has no use for. */
+  private async infer(
+    asked: Omit<Inferring, 'scope'>,
+    about: { requestId: string; signal: AbortSignal },
+  ): Promise<void> {
+    const { app, publicUrl } = this;
+    const { request } = asked;
+    const credential = await authenticate(app, presentedToken(request, publicUrl, false), wantedTenant(request));
+    const scope = credential?.grant ? makeScope({ ...credential.grant, ...about }) : null;
+    requireAccess({ scope, account: credential?.account ?? null }, 'prediction:create');
+    await within(LIMITS.executionMs, infer(app, { ...asked, scope: scope! }));
   }
 
   private find(request: IncomingMessage, response: ServerResponse, path: string): Route {
@@ -151,6 +169,10 @@ class Edge {
     response.statusCode = shown.status;
     if (shown.status === 401) response.setHeader('www-authenticate', 'Bearer');
     if (shown.retryAfterMs !== null) response.setHeader('retry-after', Math.ceil(shown.retryAfterMs / 1000));
+    if (isOpenInference(request.url)) {
+      response.setHeader('content-type', 'application/json');
+      return endEarly(request, response, writeError(shown, requestId));
+    }
     const accept = request.headers.accept ?? '';
     const type = accept.includes('application/graphql-response+json')
       ? 'application/graphql-response+json'
@@ -198,9 +220,11 @@ async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
   }
 }
 
-function decodeParts(groups: Record<string, string>): Record<string, string> {
+/** Without those that the address has not. */
+function decodeParts(groups: Record<string, string | undefined>): Record<string, string> {
+  const present = Object.entries(groups).filter((group): group is [string, string] => group[1] !== undefined);
   try {
-    return Object.fromEntries(Object.entries(groups).map(([name, part]) => [name, decodeURIComponent(part)]));
+    return Object.fromEntries(present.map(([name, part]) => [name, decodeURIComponent(part)]));
   } catch {
     throw notFound('page');
   }

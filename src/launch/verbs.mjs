@@ -27,6 +27,8 @@ const CHECKS = {
     '--check',
     '.',
     '!schema.graphql',
+    // Somebody else's, as it stands.
+    '!test/fixtures/open-inference',
   ],
   types: [bin('typescript/bin/tsc'), '-p', 'test/tsconfig.json', '--noEmit'],
   arrows: [

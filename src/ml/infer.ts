@@ -11,4 +11,5 @@ export { Batcher } from './onnx/batcher.js';
 export { encodeInputs, InputError, MAX_TEXT, type Feeds, type RawValue } from './onnx/encode.js';
 export { SessionPool, type Lease } from './onnx/pool.js';
 export { infer, loadModel, type Inference, type LoadedModel } from './onnx/session.js';
+export { DATATYPES_OF, encodeTensors, MATRIX, type InputTensor } from './onnx/tensor.js';
 export { readMetadata, readSignature, type Signature } from './onnx/signature.js';

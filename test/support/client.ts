@@ -78,7 +78,7 @@ function mutation(name: string, selection: string): string {
 export function rawRequest(
   url: string,
   options: { method?: string; headers?: Record<string, string | string[]>; body?: string | Buffer },
-): Promise<{ status: number; headers: Record<string, string | string[] | undefined>; text: string }> {
+): Promise<{ status: number; headers: Record<string, string | string[] | undefined>; text: string; bytes: Buffer }> {
   return new Promise((resolve, reject) => {
     const asked = httpRequest(
       url,
@@ -86,13 +86,10 @@ export function rawRequest(
       (response) => {
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.on('end', () =>
-          resolve({
-            status: response.statusCode!,
-            headers: response.headers,
-            text: Buffer.concat(chunks).toString('utf8'),
-          }),
-        );
+        response.on('end', () => {
+          const bytes = Buffer.concat(chunks);
+          resolve({ status: response.statusCode!, headers: response.headers, text: bytes.toString('utf8'), bytes });
+        });
       },
     );
     asked.on('error', reject);

@@ -9,6 +9,7 @@ import type { AgreementService, OfferedEndpoints } from '../agreements/agreement
 import { stateAt } from '../agreements/agreement.service.js';
 import { appendAudit } from '../audit/audit.service.js';
 import type { ModelService, ModelVersionRow } from '../models/model.service.js';
+import type { EndpointNames } from './endpoint-name.js';
 import type { EndpointRow, PublishedSignature } from './endpoint.entity.js';
 import * as repo from './endpoint.repo.js';
 import type { Policies } from './policy.js';
@@ -35,6 +36,7 @@ export interface EndpointServiceParts {
   readonly models: ModelService;
   readonly agreements: AgreementService;
   readonly policies: Policies;
+  readonly names: EndpointNames;
 }
 
 export class EndpointService {
@@ -98,6 +100,14 @@ export class EndpointService {
       await appendAudit(tx, scope, { kind: 'endpoint.deleted', subjectId: row.id, at: this.parts.clock.now() });
       return row;
     });
+  }
+
+  /**
+   * The id of what a door calls by a name: itself if it has the form of an id, else that of the tenant's own endpoint of this name,
+   * else null. An endpoint whose name has the form of an id is thus reached by its id alone.
+   */
+  async idOf({ tenantId }: Scope, name: string): Promise<string | null> {
+    return kindOf(name) === 'endpoint' ? name : this.parts.names.find(tenantId, name);
   }
 
   /** The tenant's own, or one on which an offer to it or an agreement with it stands. */

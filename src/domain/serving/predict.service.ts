@@ -1,15 +1,13 @@
 import {
   type Batcher,
-  encodeInputs,
   type Feeds,
   type Inference,
   InputError,
-  type RawValue,
   type SessionPool,
   type Signature,
 } from '../../ml/infer.js';
 import type { Clock } from '../../platform/clock.js';
-import { AppError, type ErrorCode, type ErrorDetails } from '../../platform/errors.js';
+import { AppError, type ErrorCode, type ErrorDetails, notFound } from '../../platform/errors.js';
 import { kindOf, newId } from '../../platform/ids.js';
 import type { Logger } from '../../platform/log.js';
 import type { Scope } from '../../platform/scope.js';
@@ -19,21 +17,32 @@ import type { ModelService } from '../models/model.service.js';
 import { commitToAnswer, commitToInput } from './commitment.js';
 import { type Admission, decide, type Decision, notInForceMessage } from './decide.js';
 import { type Answer, disclose } from './disclose.js';
+import type { PublishedSignature } from './endpoint.entity.js';
 import type { Policies, Policy } from './policy.js';
+import { ColumnRows, type Rows } from './rows.js';
+
+export { datatypeOf, matrixName, TensorRows } from './rows.js';
 
 export interface PredictRequest {
   readonly endpointId: string;
   readonly purpose?: string | null;
   readonly agreementId?: string | null;
-  /** Named columns of equal length. */
-  readonly columns: Readonly<Record<string, readonly unknown[]>>;
+  /** The only version that may answer; NOT_FOUND if the endpoint routes to another. */
+  readonly modelVersionId?: string | null;
 }
+
+/** The rows: lists of equal length by the name of the column, or in the form of another door. */
+export type Asked =
+  | { readonly columns: Readonly<Record<string, readonly unknown[]>>; readonly rows?: undefined }
+  | { readonly rows: Rows };
 
 /** An answer, recorded and charged before it exists for the caller. */
 export interface Prediction extends Answer {
   readonly id: string;
   readonly rowCount: number;
   readonly modelVersionId: string;
+  /** What the endpoint publishes. */
+  readonly signature: PublishedSignature;
   readonly agreementId: string | null;
   readonly logIndex: number;
   /** Of the audit entry. */
@@ -62,10 +71,11 @@ export class PredictService {
    * Throws what `decide` denies, what the ledger refuses, INPUT_INVALID, ENDPOINT_NOT_READY. All but NOT_FOUND and FORBIDDEN
    * are recorded, with their code.
    */
-  async predict(scope: Scope, request: PredictRequest): Promise<Prediction> {
+  async predict(scope: Scope, request: PredictRequest & Asked): Promise<Prediction> {
     const started = performance.now();
-    const { columns, purpose = null } = request;
-    const rowCount = rowCountOf(columns);
+    const { purpose = null } = request;
+    const rows = request.rows ?? new ColumnRows(request.columns);
+    const { rowCount } = rows;
     const { policy, decision } = await this.judge(scope, request, rowCount);
     if (!decision.admit) {
       const { code, message, ...details } = decision;
@@ -76,10 +86,12 @@ export class PredictService {
       const about = { policy, rowCount, purpose: declared, agreementId: decision.agreementId };
       return this.refuse(scope, about, new AppError(code, message, details));
     }
+    if ((request.modelVersionId ?? policy!.endpoint.modelVersionId) !== policy!.endpoint.modelVersionId)
+      throw notFound('model version');
     const about = { policy: policy!, rowCount, purpose, agreementId: decision.agreementId };
     let inferred: Inferred;
     try {
-      inferred = await this.infer(about.policy, columns, rowCount);
+      inferred = await this.infer(about.policy, rows);
     } catch (error) {
       return this.refuse(scope, about, this.refusalOf(error, about.policy));
     }
@@ -104,6 +116,7 @@ export class PredictService {
       id: entry.predictionId,
       rowCount: about.rowCount,
       modelVersionId: about.policy.endpoint.modelVersionId,
+      signature: about.policy.endpoint.signature,
       agreementId: about.agreementId,
       logIndex: posted.logIndex,
       leafHashHex: posted.leafHash.toString('hex'),
@@ -134,13 +147,12 @@ export class PredictService {
   }
 
   /** The model is read on behalf of the endpoint's tenant: only after the decision that the caller may have its answer. */
-  private infer({ endpoint }: Policy, columns: PredictRequest['columns'], rowCount: number): Promise<Inferred> {
+  private infer({ endpoint }: Policy, rows: Rows): Promise<Inferred> {
     const { sessions, batcher, models } = this.parts;
     const load = async () => (await models.readOnnx({ tenantId: endpoint.tenantId }, endpoint.modelVersionId)).onnx;
     return sessions.use(endpoint.modelVersionId, load, async (model) => {
-      const raw = columns as Readonly<Record<string, readonly RawValue[]>>;
       const { inputs } = model.signature;
-      const feeds = encodeInputs(inputs, raw, rowCount);
+      const feeds = rows.encode(inputs, endpoint.signature.inputs);
       return { inputs, feeds, inference: await batcher.infer(model, feeds) };
     });
   }
@@ -201,13 +213,6 @@ function entryOf({ policy, agreementId, purpose, rowCount }: About, commitments:
     refusal: null,
     commitments,
   };
-}
-
-/** Of the longest column: what a request must at least be charged for. Whether all are equal is checked later. */
-function rowCountOf(columns: PredictRequest['columns']): number {
-  let rowCount = 0;
-  for (const column of Object.values(columns)) rowCount = Math.max(rowCount, column.length);
-  return rowCount;
 }
 
 const REFUSED: Partial<Record<ErrorCode, (posted: Posted, rowCount: number) => [string, ErrorDetails?]>> = {

@@ -32,9 +32,9 @@ export class InputError extends Error {
 /** UTF-16 units a category value may have: longer ones are no category, and would be copied for nothing. */
 export const MAX_TEXT = 10_000;
 
-const MAX_FLOAT = 3.4028234663852886e38;
+export const MAX_FLOAT = 3.4028234663852886e38;
 /** Days around 1970 that ECMAScript's calendar covers, in milliseconds. */
-const MAX_DATE_MS = 8.64e15;
+export const MAX_DATE_MS = 8.64e15;
 
 /**
  * Checks and encodes. Every input must be there, no other column may be, and all must have `rowCount` entries.
