@@ -9,7 +9,9 @@ export interface LoadOrder {
   /** Whole HTTP requests, head and body, base64; sent in turn. */
   readonly requests: readonly string[];
   readonly callers: number;
+  /** Before it counts: at least so long, and so many answers (but not for ever). */
   readonly warmMs: number;
+  readonly warmAnswers: number;
   readonly runMs: number;
   /** What every good answer holds. */
   readonly expected: string;
@@ -29,6 +31,7 @@ export type LoadMessage =
   | { readonly kind: 'failed'; readonly why: string };
 
 const HEAD_END = Buffer.from('\r\n\r\n');
+const LONGEST_WARM_MS = 20_000;
 const LENGTH = /^content-length: *(\d+)/im;
 
 /** One connection; `done` gets the latency of each answer. Fails on anything but 200 with the expected words. */
@@ -96,7 +99,9 @@ function run(order: LoadOrder, tell: (message: LoadMessage) => void): Promise<Lo
     const requests = order.requests.map((text) => Buffer.from(text, 'base64'));
     let measured: number[] | null = null;
     let goesOn = true;
+    let answers = 0;
     const done = (ms: number): boolean => {
+      answers++;
       measured?.push(ms);
       return goesOn;
     };
@@ -107,7 +112,7 @@ function run(order: LoadOrder, tell: (message: LoadMessage) => void): Promise<Lo
     const made = { requests, port: order.port, expected: Buffer.from(order.expected) };
     const step = Math.max(1, Math.floor(requests.length / order.callers));
     const callers = Array.from({ length: order.callers }, (_, i) => new Caller(made, i * step, done, fail));
-    setTimeout(() => {
+    const count = (): void => {
       measured = [];
       const from = performance.now();
       tell({ kind: 'began' });
@@ -122,7 +127,14 @@ function run(order: LoadOrder, tell: (message: LoadMessage) => void): Promise<Lo
           sorted[Math.min(sorted.length - 1, Math.floor(p * sorted.length))] ?? NaN;
         resolve({ answered: sorted.length, seconds, p50Ms: quantile(0.5), p99Ms: quantile(0.99) });
       }, order.runMs);
-    }, order.warmMs);
+    };
+    const began = performance.now();
+    const warm = setInterval(() => {
+      const passed = performance.now() - began;
+      if (passed < order.warmMs || (answers < order.warmAnswers && passed < LONGEST_WARM_MS)) return;
+      clearInterval(warm);
+      count();
+    }, 20);
   });
 }
 

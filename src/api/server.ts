@@ -5,7 +5,6 @@ import type { App } from '../app.js';
 import { AppError, notFound } from '../platform/errors.js';
 import type { RequestContext } from '../platform/graphql.js';
 import { newId } from '../platform/ids.js';
-import { withLogFields } from '../platform/log.js';
 import { makeScope } from '../platform/scope.js';
 import {
   authenticate,
@@ -98,13 +97,11 @@ class Edge {
     const gone = new AbortController();
     response.on('close', () => gone.abort());
     setHeaders(response, requestId, this.publicUrl);
-    await withLogFields({ requestId }, async () => {
-      try {
-        await this.route(request, response, { requestId, gone });
-      } catch (error) {
-        this.refuse(request, response, { error, requestId });
-      }
-    });
+    try {
+      await this.route(request, response, { requestId, gone });
+    } catch (error) {
+      this.refuse(request, response, { error, requestId });
+    }
   }
 
   private async route(
@@ -164,7 +161,7 @@ class Edge {
   ): void {
     const shown = shownError(error);
     if ((shown !== error || shown.code === 'INTERNAL') && !response.destroyed)
-      this.app.log.error({ err: error }, 'a request failed');
+      this.app.log.error({ err: error, requestId }, 'a request failed');
     if (response.headersSent || response.destroyed) return void response.destroy();
     response.statusCode = shown.status;
     if (shown.status === 401) response.setHeader('www-authenticate', 'Bearer');
