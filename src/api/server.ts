@@ -21,6 +21,7 @@ import { LIMITS } from './limits.js';
 import { infer, type Inferring, inferTarget, isOpenInference } from './open-inference.js';
 import { writeError } from './open-inference-answer.js';
 import { requireAccess } from './permission.js';
+import { PreparedDocuments } from './prepared.js';
 import type { Route } from './route.js';
 import { makeRoutes, refuseUnexplained } from './routes.js';
 import { makeSchema, printedSchema } from './schema.js';
@@ -38,9 +39,10 @@ const GRACE_MS = 5000;
 /** Starts the API of an app: GraphQL over HTTP and over WebSocket, uploads, health, the page. */
 export async function startApi(app: App, host = app.config.host, port = app.config.port): Promise<Api> {
   const schema = makeSchema(app);
-  const apollo = makeApollo(schema, app.log);
+  const prepared = new PreparedDocuments(schema);
+  const apollo = makeApollo(schema, prepared, app.log);
   await apollo.start();
-  const routes = makeRoutes(apollo, printedSchema());
+  const routes = makeRoutes({ apollo, prepared, log: app.log }, printedSchema());
   refuseUnexplained(routes);
   const edge = new Edge(app, routes);
   const server = createServer(
