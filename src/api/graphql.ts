@@ -30,9 +30,11 @@ function watching(log: Logger, prepared: PreparedDocuments): ApolloServerPlugin<
   return {
     requestDidStart: () =>
       Promise.resolve({
-        didResolveOperation: ({ schema, document, operation, request, source }) => {
+        didResolveOperation: ({ schema, document, operation, request, source, contextValue }) => {
           if (operation) refuseVariables(schema, operation, request.variables ?? {});
-          if (operation) prepared.learn(source, document, operation);
+          // Strangers shall not decide what is kept.
+          if (operation && contextValue.scope?.permissions.has('prediction:create'))
+            prepared.learn(source, document, operation);
           return Promise.resolve();
         },
         didEncounterErrors: ({ errors, contextValue }) => {

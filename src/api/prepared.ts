@@ -1,4 +1,10 @@
-import { Kind, type DocumentNode, type ExecutionResult, type GraphQLSchema, type OperationDefinitionNode } from 'graphql';
+import {
+  Kind,
+  type DocumentNode,
+  type ExecutionResult,
+  type GraphQLSchema,
+  type OperationDefinitionNode,
+} from 'graphql';
 import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit';
 import type { RequestContext } from '../platform/graphql.js';
 import { refuseVariables } from './variables.js';
@@ -11,7 +17,7 @@ const LONGEST_DOCUMENT = 10_000;
 
 interface Prepared {
   readonly operation: OperationDefinitionNode;
-  readonly run: CompiledQuery['query'];
+  readonly run: CompiledQuery<Record<string, unknown>, Record<string, unknown>>['query'];
 }
 
 /** Parts of a request over HTTP, as GraphQL over HTTP names them. */
@@ -43,7 +49,11 @@ export class PreparedDocuments {
   /** A document that was found good, and its only operation. */
   learn(text: string, document: DocumentNode, operation: OperationDefinitionNode): void {
     if (text.length > LONGEST_DOCUMENT || this.documents.has(text) || !isWanted(document, operation)) return;
-    const compiled = compileQuery<unknown, Record<string, unknown>>(this.schema, document, operation.name?.value);
+    const compiled = compileQuery<Record<string, unknown>, Record<string, unknown>>(
+      this.schema,
+      document,
+      operation.name?.value,
+    );
     if (!isCompiledQuery(compiled)) return;
     if (this.documents.size >= MOST_DOCUMENTS) this.documents.delete(this.documents.keys().next().value!);
     this.documents.set(text, { operation, run: compiled.query });

@@ -21,21 +21,43 @@ const SILENT_MS = 1000;
 const PATIENCE_MS = 500;
 const CONNECT_MS = 3000;
 
+/** When the server last answered, and who waits for its next answer. */
+class Touch {
+  private answeredAt = -Infinity;
+  private waiting: (() => void)[] = [];
+
+  isThere(): boolean {
+    return performance.now() - this.answeredAt < SILENT_MS;
+  }
+
+  renew(): void {
+    this.answeredAt = performance.now();
+    const waiting = this.waiting;
+    this.waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  lose(): void {
+    this.answeredAt = -Infinity;
+  }
+
+  async regain(): Promise<boolean> {
+    if (this.isThere()) return true;
+    const patience = new AbortController();
+    const answer = new Promise<void>((resolve) => this.waiting.push(resolve));
+    await Promise.race([answer, delay(PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => undefined)]);
+    patience.abort();
+    return this.isThere();
+  }
+}
+
 /** One LISTEN connection for all of a process's channels. It comes back by itself; a connection that is silently dead is noticed by pings. */
 export function openListener(url: string): Listener {
   const channels = new Map<string, Set<Heard>>();
   const closing = new AbortController();
+  const touch = new Touch();
   let client: pg.Client | null = null;
-  let answeredAt = -Infinity;
-  let waiting: (() => void)[] = [];
 
-  const isInTouch = () => performance.now() - answeredAt < SILENT_MS;
-  const answered = () => {
-    answeredAt = performance.now();
-    const resolved = waiting;
-    waiting = [];
-    for (const resolve of resolved) resolve();
-  };
   const tellAll = () => {
     for (const listeners of channels.values()) for (const heard of listeners) heard(null);
   };
@@ -63,7 +85,7 @@ export function openListener(url: string): Listener {
   const attend = async (made: pg.Client) => {
     while (!closing.signal.aborted) {
       await made.query('select 1');
-      answered();
+      touch.renew();
       await delay(PING_MS, undefined, { signal: closing.signal }).catch(() => undefined);
     }
   };
@@ -73,10 +95,10 @@ export function openListener(url: string): Listener {
         client = await connect();
         // What is known is read again before it is trusted again.
         tellAll();
-        answered();
+        touch.renew();
         await attend(client);
       } catch {
-        answeredAt = -Infinity;
+        touch.lose();
       }
       const lost = client;
       client = null;
@@ -99,15 +121,8 @@ export function openListener(url: string): Listener {
         );
       return () => void listeners.delete(heard);
     },
-    isInTouch,
-    regainTouch: async () => {
-      if (isInTouch()) return true;
-      const patience = new AbortController();
-      const answer = new Promise<void>((resolve) => waiting.push(resolve));
-      await Promise.race([answer, delay(PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => undefined)]);
-      patience.abort();
-      return isInTouch();
-    },
+    isInTouch: () => touch.isThere(),
+    regainTouch: () => touch.regain(),
     close: async () => {
       closing.abort();
       await ended;
