@@ -148,31 +148,29 @@ function add<W>(cells: usize, bins: usize, entries: usize, count: i32): void {
   const end = entries + ((<usize>count) << 3);
   for (; entries < end; entries += 8, bins += 16) {
     const value = packed(load<i64>(entries));
-    const low = load<u64>(bins);
-    bump(cells + (((<usize>low) & 255) << 3), value);
-    if (offsetof<W>() > 1) bump(cells + CELLS + (((<usize>(low >> 8)) & 255) << 3), value);
-    if (offsetof<W>() > 2) bump(cells + 2 * CELLS + (((<usize>(low >> 16)) & 255) << 3), value);
-    if (offsetof<W>() > 3) bump(cells + 3 * CELLS + (((<usize>(low >> 24)) & 255) << 3), value);
-    if (offsetof<W>() > 4) bump(cells + 4 * CELLS + (((<usize>(low >> 32)) & 255) << 3), value);
-    if (offsetof<W>() > 5) bump(cells + 5 * CELLS + (((<usize>(low >> 40)) & 255) << 3), value);
-    if (offsetof<W>() > 6) bump(cells + 6 * CELLS + (((<usize>(low >> 48)) & 255) << 3), value);
-    if (offsetof<W>() > 7) bump(cells + 7 * CELLS + ((<usize>(low >> 56)) << 3), value);
-    if (offsetof<W>() > 8) {
-      const high = load<u64>(bins, 8);
-      bump(cells + 8 * CELLS + (((<usize>high) & 255) << 3), value);
-      if (offsetof<W>() > 9) bump(cells + 9 * CELLS + (((<usize>(high >> 8)) & 255) << 3), value);
-      if (offsetof<W>() > 10) bump(cells + 10 * CELLS + (((<usize>(high >> 16)) & 255) << 3), value);
-      if (offsetof<W>() > 11) bump(cells + 11 * CELLS + (((<usize>(high >> 24)) & 255) << 3), value);
-      if (offsetof<W>() > 12) bump(cells + 12 * CELLS + (((<usize>(high >> 32)) & 255) << 3), value);
-      if (offsetof<W>() > 13) bump(cells + 13 * CELLS + (((<usize>(high >> 40)) & 255) << 3), value);
-      if (offsetof<W>() > 14) bump(cells + 14 * CELLS + (((<usize>(high >> 48)) & 255) << 3), value);
-      if (offsetof<W>() > 15) bump(cells + 15 * CELLS + ((<usize>(high >> 56)) << 3), value);
-    }
+    bump<W1>(cells, bins, value);
+    if (offsetof<W>() >= 2) bump<W2>(cells, bins, value);
+    if (offsetof<W>() >= 3) bump<W3>(cells, bins, value);
+    if (offsetof<W>() >= 4) bump<W4>(cells, bins, value);
+    if (offsetof<W>() >= 5) bump<W5>(cells, bins, value);
+    if (offsetof<W>() >= 6) bump<W6>(cells, bins, value);
+    if (offsetof<W>() >= 7) bump<W7>(cells, bins, value);
+    if (offsetof<W>() >= 8) bump<W8>(cells, bins, value);
+    if (offsetof<W>() >= 9) bump<W9>(cells, bins, value);
+    if (offsetof<W>() >= 10) bump<W10>(cells, bins, value);
+    if (offsetof<W>() >= 11) bump<W11>(cells, bins, value);
+    if (offsetof<W>() >= 12) bump<W12>(cells, bins, value);
+    if (offsetof<W>() >= 13) bump<W13>(cells, bins, value);
+    if (offsetof<W>() >= 14) bump<W14>(cells, bins, value);
+    if (offsetof<W>() >= 15) bump<W15>(cells, bins, value);
+    if (offsetof<W>() >= 16) bump<W16>(cells, bins, value);
   }
 }
 
-function bump(cell: usize, value: i64): void {
-  store<i64>(cell, load<i64>(cell) + value);
+/** Adds to the cell of the last feature of a block as wide as W. */
+function bump<W>(cells: usize, bins: usize, value: i64): void {
+  const cell = cells + ((<usize>load<u8>(bins, offsetof<W>() - 1)) << 3);
+  store<i64>(cell, load<i64>(cell, (offsetof<W>() - 1) * CELLS) + value, (offsetof<W>() - 1) * CELLS);
 }
 
 /** parent -= child, for one feature. */
