@@ -80,7 +80,8 @@ describe.each([1, 2])('on %i threads', (threads) => {
     const cuts = findCuts(values.filter((value) => value === value).sort(), 255);
     const stride = 64 * Math.ceil(rows / 64);
     const width = 5;
-    const [at, columns, blocks] = [4 * stride, 18 * stride, 4 * 16 * stride].map((size) => memory.allocate(size));
+    const rowBytes = 8;
+    const [at, columns, panes] = [4 * stride, 18 * stride, 4 * rowBytes * stride].map((size) => memory.allocate(size));
     memory.float32(at!, rows).set(values);
     memory.float32(CUTS_AT, 256).fill(Infinity).set(cuts);
     for (let thread = 0; thread < threads; thread++) {
@@ -97,11 +98,11 @@ describe.each([1, 2])('on %i threads', (threads) => {
         Math.min(...values.filter((_, i) => bins[i] === bin)),
       );
     for (let f = 1; f < 18; f++) memory.bytes(columns! + f * stride, rows).set(bins.map((bin) => (bin + f) & 255));
-    memory.call.interleave(rows, columns!, stride, width, 18, blocks!, 16 * stride);
+    memory.call.interleave(rows, columns!, stride, width, 18, panes!, rowBytes * stride, rowBytes);
     for (let f = 0; f < 18; f++) {
-      const block = memory.bytes(blocks! + Math.floor(f / width) * 16 * stride, 16 * rows);
+      const pane = memory.bytes(panes! + Math.floor(f / width) * rowBytes * stride, rowBytes * rows);
       expect(
-        upTo(rows).every((row) => block[16 * row + (f % width)] === ((bins[row]! + f) & 255)),
+        upTo(rows).every((row) => pane[rowBytes * row + (f % width)] === ((bins[row]! + f) & 255)),
         note,
       ).toBe(true);
     }
@@ -130,18 +131,22 @@ describe.each([1, 2])('on %i threads', (threads) => {
     expect(loadEntries(memory, entries!, drawn.length), note).toEqual(drawn.map(wanted));
   });
 
-  it.each(upTo(17).map((i) => i + 1))(
+  it.each([...upTo(17).map((i) => i + 1), 43, 70])(
     'histograms and splits of %i features, of a node and its children',
     (features) => {
       const memory = newMemory(threads);
-      const rows = 700;
+      const rows = features % 3 === 0 ? 3500 : 700;
       const stride = 64 * Math.ceil(rows / 64);
       const width = features > 16 ? 9 : features;
+      const paneWidth = width * Math.min(4, Math.ceil(features / width));
+      const rowBytes = paneWidth <= 8 ? 8 : 16 * Math.ceil(paneWidth / 16);
+      const paneBytes = rowBytes * stride;
       const columns = upTo(features).map(() => Uint8Array.from({ length: rows }, () => rng.below(1 + rng.below(256))));
       const columnsAt = memory.allocate(features * stride);
       columns.forEach((column, f) => memory.bytes(columnsAt + f * stride, rows).set(column));
-      const blocks = memory.allocate(2 * 16 * stride);
-      memory.call.interleave(rows, columnsAt, stride, width, features, blocks, 16 * stride);
+      const panes = memory.allocate(2 * paneBytes + 8);
+      const parts = memory.allocate((threads - 1) * features * 2048);
+      memory.call.interleave(rows, columnsAt, stride, paneWidth, features, panes, paneBytes, rowBytes);
       const most = columns.map((column) => column.reduce((a, b) => Math.max(a, b), 0));
       // Not to be searched, numbers, or categories.
       const binCounts = [0, 1].map(() => most.map((bins) => [0, bins, bins, -bins][rng.below(4)]!));
@@ -194,9 +199,12 @@ describe.each([1, 2])('on %i threads', (threads) => {
       const use = (entries: readonly Entry[]): void =>
         memory.call.setTable(
           storeEntries(memory, entries),
-          blocks,
-          16 * stride,
+          panes,
+          paneBytes,
+          paneWidth,
+          rowBytes,
           width,
+          parts,
           features,
           binCountsAt,
           directionsAt,
@@ -321,6 +329,7 @@ describe('growth', () => {
       // Hessians of very different size: row counts can hardly be told from their sums.
       for (let i = 0; i < rows; i++) pairs.set([(values[0]![i]! > 3 ? 1 : -1) + rng.float(), rng.float() ** 6], 2 * i);
       const raw = memory.allocate(8 * rows);
+      memory.float64(raw, rows).fill(0);
       const most = (k: number): number =>
         levels(rows) / Math.max(...upTo(rows).map((i) => Math.abs(pairs[2 * i + k]!)));
       const scale = { g: Math.fround(most(0)), h: Math.fround(most(1)) };

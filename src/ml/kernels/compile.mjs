@@ -9,7 +9,7 @@ import asc from 'assemblyscript/asc';
 
 const FOLDER = new URL('.', import.meta.url).pathname;
 const OPTIONS =
-  '-O3 --noAssert --runtime stub --enable simd,threads,bulk-memory --importMemory --sharedMemory --initialMemory 2 --maximumMemory 65536';
+  '-O3 --noAssert --runtime stub --enable simd,threads,bulk-memory --importMemory --sharedMemory --initialMemory 6 --maximumMemory 65536';
 
 /** @returns {Promise<Uint8Array>} */
 export async function compileKernels() {
