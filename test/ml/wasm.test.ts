@@ -9,7 +9,15 @@ import { findBin, findCuts } from '../../src/ml/trees/bins.js';
 import { TreeBuilder } from '../../src/ml/trees/builder.js';
 import { levels } from '../../src/ml/trees/derive.js';
 import { GradientGrower } from '../../src/ml/trees/gradient-grower.js';
-import { CHUNK, CUTS_AT, FOUND_BYTES, KernelMemory, NOTE_BYTES, TABLE_AT } from '../../src/ml/trees/kernel-memory.js';
+import {
+  CHUNK,
+  CUTS_AT,
+  FOUND_BYTES,
+  KernelMemory,
+  LEAF_BYTES,
+  NOTE_BYTES,
+  TABLE_AT,
+} from '../../src/ml/trees/kernel-memory.js';
 import { binTable } from '../../src/ml/trees/kernel-table.js';
 import { KernelScorer } from '../../src/ml/trees/kernel-scorer.js';
 import { addTree, findLeaf } from '../../src/ml/trees/score.js';
@@ -255,6 +263,50 @@ describe.each([1, 2])('on %i threads', (threads) => {
       ...entries.slice(10 + count),
     ]);
   });
+
+  it.each([1, 9, 40_000])(
+    'leaves take their values from their rows, and the rows from their leaves (%i rows)',
+    (rows) => {
+      const memory = newMemory(threads);
+      const leaves = 1 + rng.below(Math.min(rows, 12));
+      const leafOf = Uint8Array.from({ length: rows }, (_, row) => (row < leaves ? row : rng.below(leaves)));
+      const sorted = randomEntries(upTo(rows)).sort((a, b) => leafOf[a.row]! - leafOf[b.row]! || a.row - b.row);
+      const entries = storeEntries(memory, sorted);
+      const [pairs, raw, states, values, bounds] = [
+        8 * rows,
+        8 * rows,
+        LEAF_BYTES * leaves,
+        4 * leaves,
+        16 * leaves,
+      ].map((size) => memory.allocate(size));
+      const floats = memory.float32(pairs!, 2 * rows);
+      for (let i = 0; i < rows; i++) floats.set([rng.float() * 2 - 1, rng.float()], 2 * i);
+      const scores = memory.float64(raw!, rows).fill(0.25);
+      let begin = 0;
+      const ranges = upTo(leaves).map((leaf) => {
+        const end = begin + leafOf.reduce((sum, one) => sum + Number(one === leaf), 0);
+        memory.int32(states! + leaf * LEAF_BYTES, 4).set([begin, end, 0, leaf % threads]);
+        memory.float64(bounds! + leaf * 16, 2).set([-0.4, leaf % 2 === 0 ? Infinity : 0.01]);
+        return [begin, (begin = end)] as const;
+      });
+      memory.call.leaves(threads, rows, leaves, states!, entries, pairs!, raw!, 0.1, 3, 0.5, bounds!, values!);
+      ranges.forEach(([from, to], leaf) => {
+        const inside = sorted.slice(from, to);
+        const sum = (k: number): number =>
+          [0, 1]
+            .map((odd) => inside.reduce((sum, { row }, i) => (i % 2 === odd ? sum + floats[2 * row + k]! : sum), 0))
+            .reduce((even, odd) => even + odd);
+        const g = sum(0);
+        const free = (-Math.sign(g) * Math.max(Math.abs(g) - 0.5, 0)) / (sum(1) + 3);
+        const value = Math.fround(0.1 * Math.min(Math.max(free, -0.4), leaf % 2 === 0 ? Infinity : 0.01));
+        expect(memory.float32(values!, leaves)[leaf], note).toBe(value);
+        expect(
+          inside.every(({ row }) => scores[row] === 0.25 + value),
+          note,
+        ).toBe(true);
+      });
+    },
+  );
 
   it.each([0, 1, 6, 2 * CHUNK + 3])('rows fall into the leaves of a tree as they do one by one (%i rows)', (rows) => {
     const memory = newMemory(threads);

@@ -331,8 +331,10 @@ export function settle(begin: i32, end: i32, middle: i32): void {
 }
 
 export function leaves(
+  groups: i32,
+  rows: i32,
   count: i32,
-  ranges: usize,
+  leaves: usize,
   entries: usize,
   pairs: usize,
   raw: usize,
@@ -342,7 +344,7 @@ export function leaves(
   bounds: usize,
   values: usize,
 ): void {
-  setAddress(0, ranges);
+  setAddress(0, leaves);
   setAddress(1, entries);
   setAddress(2, pairs);
   setAddress(3, raw);
@@ -351,7 +353,9 @@ export function leaves(
   setAddress(6, values);
   setFloat(7, alpha);
   setAddress(8, bounds);
-  run(LEAF, count);
+  setInt(9, count);
+  setInt(10, rows);
+  run(LEAF, groups);
 }
 
 /** Values of leaves from residuals; `how` is the share of a quantile or Huber's δ. */

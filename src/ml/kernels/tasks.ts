@@ -26,7 +26,7 @@ import { findSplit } from './find';
 import { findSet } from './find-set';
 import { huberChunk, logisticChunk, pinballChunk, rateChunk } from './gradient';
 import { addCells, addPane, subtractCells } from './histogram';
-import { settleLeaf } from './leaf';
+import { settleLeaves } from './leaf';
 import { dividePart, settlePart } from './partition';
 import { walkChunk } from './walk';
 import { quantiseChunk, quantiseDrawnChunk } from './quantise';
@@ -187,21 +187,22 @@ function search(cells: usize, f: i32, which: i32, thread: i32): void {
     findSplit(cells, binCount, directions == 0 ? 0 : load<i8>(directions + <usize>f), goalOf(which), found);
 }
 
-/** Arguments: begin and end of each leaf, entries, pairs, raw, rate, λ, values, α, bounds of each leaf. */
+/** One group of leaves. Arguments: leaves, entries, pairs, raw, rate, λ, values, α, bounds of each leaf, number of leaves, rows. */
 function leaf(task: i32): void {
-  const range = address(0) + ((<usize>task) << 3);
-  const value = settleLeaf(
-    load<i32>(range),
-    load<i32>(range, 4),
+  settleLeaves(
+    task,
+    int(10),
+    int(9),
+    address(0),
     address(1),
     address(2),
     address(3),
     float(4),
     float(5),
+    address(6),
     float(7),
-    address(8) + ((<usize>task) << 4),
+    address(8),
   );
-  store<f32>(address(6) + ((<usize>task) << 2), value);
 }
 
 /** Arguments: those of every loss, then power and caution. */

@@ -91,8 +91,10 @@ export interface KernelCalls {
   divide(begin: number, end: number, entries: Address, spare: Address, bins: Address, counts: Address): number;
   settle(begin: number, end: number, middle: number): void;
   leaves(
+    groups: number,
+    rows: number,
     count: number,
-    ranges: Address,
+    leaves: Address,
     entries: Address,
     pairs: Address,
     raw: Address,
@@ -149,6 +151,7 @@ export const PART = 8192;
 export const NOTE_BYTES = 64;
 export const HISTOGRAM_BYTES = 2048;
 export const FOUND_BYTES = 64;
+export const LEAF_BYTES = 48;
 export const TABLE_AT: Address = 1024;
 export const CUTS_AT: Address = 2048;
 const FREE_AT: Address = 327_680;
