@@ -64,6 +64,11 @@ it('the committed kernels are the compiled sources', async () => {
   expect(Buffer.from(await compileKernels()).equals(committed), 'node src/ml/kernels/compile.mjs').toBe(true);
 });
 
+it('an instance that joins later writes over nothing that calls rely on', () => {
+  const used = newMemory(1).bytes(TABLE_AT, 315_392 - TABLE_AT);
+  expect(used.every((byte) => byte === 0)).toBe(true);
+});
+
 describe.each([1, 2])('on %i threads', (threads) => {
   it('samples are sorted as the language sorts them', () => {
     const memory = newMemory(threads);
