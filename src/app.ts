@@ -8,7 +8,7 @@ import { DatasetRow, UploadRow } from './domain/datasets/dataset.entity.js';
 import { DatasetService } from './domain/datasets/dataset.service.js';
 import { SplitService } from './domain/datasets/split.service.js';
 import { UploadService } from './domain/datasets/upload.service.js';
-import { LedgerService } from './domain/metering/ledger.service.js';
+import { LedgerService, Salts } from './domain/metering/ledger.service.js';
 import { UsageService } from './domain/metering/usage.service.js';
 import { EvaluationRow } from './domain/models/evaluation.entity.js';
 import { EvaluationService } from './domain/models/evaluation.service.js';
@@ -124,12 +124,12 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
   const models = new ModelService(db, clock, blobs);
   const trainings = new TrainingService(db, clock, models, splits);
   const agreements = new AgreementService({ db, clock, keys: blobs.keys, endpoints: offeredEndpoints });
-  const credentials = new CredentialService(db, clock, listener);
   const policies = new Policies(db.gate, listener);
   const names = new EndpointNames(db.gate, listener);
-  const ledger = new LedgerService(db.ledger, log);
+  const ledger = new LedgerService({ pool: db.ledger, signer: logKeys, log });
   const sessions = new SessionPool(MODEL_MEMORY_BYTES);
-  const serving = { clock, log, listener, policies, models, ledger, sessions, batcher: new Batcher() };
+  const salts = new Salts(config.masterKey);
+  const serving = { clock, log, policies, models, ledger, salts, sessions, batcher: new Batcher() };
   return {
     config,
     clock,
@@ -140,9 +140,9 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
     audit: new AuditService(db),
     logKeys,
     accounts: new AccountService(db, clock),
-    credentials,
+    credentials: new CredentialService(db, clock),
     tenants: new TenantService(db, clock),
-    applications: new ApplicationService(db, clock, credentials),
+    applications: new ApplicationService(db, clock),
     blobs,
     uploads: new UploadService(db, clock, blobs, config),
     datasets,

@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { startApi } from './api/server.js';
 import { openApp } from './app.js';
 import { ConfigError, loadConfig } from './config.js';
+import { UnfitDatabaseError } from './platform/db.js';
 
 /** The API process: configuration, app, schema, listen; closes on SIGTERM and SIGINT, once what is under way has been answered. */
 async function main(): Promise<void> {
@@ -27,7 +28,8 @@ async function main(): Promise<void> {
 
 main().catch((error: unknown) => {
   const { code, message, stack } = error as NodeJS.ErrnoException;
-  const mendable = error instanceof ConfigError || code === 'EADDRINUSE' || code === 'EACCES';
+  const misconfigured = error instanceof ConfigError || error instanceof UnfitDatabaseError;
+  const mendable = misconfigured || code === 'EADDRINUSE' || code === 'EACCES';
   process.stderr.write(`${mendable ? message : stack}\n`);
-  process.exitCode = error instanceof ConfigError ? 78 : 1;
+  process.exitCode = misconfigured ? 78 : 1;
 });

@@ -14,10 +14,19 @@ import { Evaluation0000000000010 } from '../migrations/0010-evaluation.js';
 import { Tuning0000000000011 } from '../migrations/0011-tuning.js';
 import { Import0000000000012 } from '../migrations/0012-import.js';
 import { OutOfBag0000000000013 } from '../migrations/0013-out-of-bag.js';
+import { PredictionEntries0000000000014 } from '../migrations/0014-prediction-entries.js';
 import { TransparencyLog0000000000016 } from '../migrations/0016-transparency-log.js';
 import { ConfigError, loadConfig } from './config.js';
 import { ensureOperator } from './domain/tenants/account.service.js';
-import { openDb, ROLES, rolePassword } from './platform/db.js';
+import {
+  DURABILITY,
+  type DurabilitySettings,
+  openDb,
+  refuseForgetful,
+  ROLES,
+  rolePassword,
+  UnfitDatabaseError,
+} from './platform/db.js';
 import { migrateQueues } from './platform/queue.js';
 
 /** In order; a new migration goes to the end. */
@@ -35,6 +44,7 @@ export const MIGRATIONS = [
   Tuning0000000000011,
   Import0000000000012,
   OutOfBag0000000000013,
+  PredictionEntries0000000000014,
   TransparencyLog0000000000016,
 ];
 
@@ -43,7 +53,7 @@ const MIGRATION_LOCK = 4711_0815;
 
 /**
  * Brings the database up to date and gives the login roles their passwords. Connects as the owner, with its own credentials;
- * nothing else does. Throws ConfigError with a sentence for whatever the operator can mend.
+ * nothing else does. Throws ConfigError or UnfitDatabaseError with a sentence for whatever the operator can mend.
  */
 export async function migrate(databaseUrl: string, masterKey: Buffer): Promise<{ applied: string[] }> {
   const owner = new DataSource({
@@ -99,6 +109,9 @@ async function refuseUnfit(owner: DataSource): Promise<void> {
   if (!server || server.version < 150000)
     throw new ConfigError('Concordat needs PostgreSQL 15 or newer. Point DATABASE_URL to such a server.');
   if (!server.roles) throw new ConfigError('The role in DATABASE_URL may not create roles. Grant it CREATEROLE.');
+  const [durability] = await owner.query<DurabilitySettings[]>(DURABILITY);
+  // Our roles have this one of their own.
+  refuseForgetful({ ...durability!, synchronous_commit: 'on' });
   const applied = await owner
     .query<{ name: string }[]>(`select name from migration`)
     .then((rows) => rows.map((row) => row.name))
@@ -124,7 +137,8 @@ async function main(): Promise<void> {
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   main().catch((error: unknown) => {
-    process.stderr.write(`${error instanceof ConfigError ? error.message : String((error as Error).stack ?? error)}\n`);
-    process.exitCode = error instanceof ConfigError ? 78 : 1;
+    const misconfigured = error instanceof ConfigError || error instanceof UnfitDatabaseError;
+    process.stderr.write(`${misconfigured ? error.message : String((error as Error).stack ?? error)}\n`);
+    process.exitCode = misconfigured ? 78 : 1;
   });
 }

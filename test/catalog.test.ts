@@ -32,6 +32,8 @@ const EXCEPTIONS: Record<string, string> = {
   'sign_in_attempt.platform': 'people belong to no tenant',
   'tenant.itself': 'a tenant sees itself, the platform the list',
   'audit_entry.parties': 'the tenant that acted, and the other party of an agreement',
+  'prediction_context.parties': 'the tenant that asked, and the provider',
+  'prediction_entry.parties': 'as the context that it names',
   'agreement.parties': 'agreements are the bridge: both parties see them',
   'agreement.offers': 'the provider alone makes an offer',
   'agreement.steps': 'both parties take steps',

@@ -1,6 +1,7 @@
 import { pathToFileURL } from 'node:url';
 import { type App, openApp } from '../src/app.js';
 import { ConfigError, loadConfig } from '../src/config.js';
+import { UnfitDatabaseError } from '../src/platform/db.js';
 import { QUEUES } from '../src/platform/jobs.js';
 import { consume, openQueues } from '../src/platform/queue.js';
 import { type Endings, type Processors, runJob } from './processor.js';
@@ -73,7 +74,8 @@ async function main(): Promise<void> {
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   main().catch((error: unknown) => {
-    process.stderr.write(`${error instanceof ConfigError ? error.message : String((error as Error).stack ?? error)}\n`);
-    process.exit(error instanceof ConfigError ? 78 : 1);
+    const misconfigured = error instanceof ConfigError || error instanceof UnfitDatabaseError;
+    process.stderr.write(`${misconfigured ? error.message : String((error as Error).stack ?? error)}\n`);
+    process.exit(misconfigured ? 78 : 1);
   });
 }

@@ -47,9 +47,10 @@ export function writeAnswer(model: string, request: InferenceRequest, prediction
 function parametersOf(prediction: Prediction): string {
   const { id, agreementId, logIndex, leafHashHex, saltHex, at, latencyMs } = prediction;
   const agreement = agreementId === null ? '' : `"agreement":"${agreementId}",`;
+  const receipt = JSON.stringify(JSON.stringify(prediction.receipt));
   return (
     `{"prediction_id":"${id}",${agreement}"log_index":${logIndex},"leaf_hash":"${leafHashHex}","salt":"${saltHex}",` +
-    `"at":"${at.toISOString()}","latency_ms":${latencyMs}}`
+    `"at":"${at.toISOString()}","latency_ms":${latencyMs},"receipt":${receipt}}`
   );
 }
 

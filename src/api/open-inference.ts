@@ -86,6 +86,8 @@ export async function infer(app: App, { request, response, target, scope }: Infe
     modelVersionId: target.version,
     agreementId: asked.agreement,
     purpose: asked.purpose,
+    idempotencyKey: asked.idempotencyKey,
+    door: 'OPEN_INFERENCE',
     rows: asked.rows,
   });
   const { body: answer, headerLength } = writeAnswer(target.model, asked, prediction);

@@ -3,7 +3,15 @@ import { isDeepStrictEqual } from 'node:util';
 import canonicalize from 'canonicalize';
 import pg from 'pg';
 import { ConfigError, loadConfig } from '../config.js';
-import { leafHash } from '../domain/audit/leaf.js';
+import { leafHash, NO_SALT } from '../domain/audit/leaf.js';
+import {
+  CONTEXT_COLUMNS,
+  contentTextOf,
+  contextFault,
+  type ContextRow,
+  PREDICTION_COLUMNS,
+  type PredictionRow,
+} from '../domain/audit/prediction.js';
 import { TreeHasher } from '../domain/audit/tree.js';
 import { roleUrl } from '../platform/db.js';
 
@@ -43,29 +51,65 @@ export async function verifyAuditLog(ledgerUrl: string): Promise<Verdict> {
   try {
     await client.query('begin isolation level repeatable read read only');
     const tree = new TreeHasher();
-    for (;;) {
-      const { rows } = await client.query<Entry>(
-        `select ${COLUMNS} from audit_entry where log_index >= $1 order by log_index limit $2`,
-        [tree.size, BATCH],
-      );
-      for (const entry of rows) {
-        const because = faultOf(entry, tree.size);
-        if (because) return { sound: false, index: Math.min(tree.size, entry.log_index), because };
-        tree.append(entry.leaf_hash);
+    const { rows } = await client.query<{ size: number; highest: number }>(SIZES);
+    const { size, highest } = rows[0]!;
+    while (tree.size < size) {
+      const leaves = await readLeaves(client, tree.size);
+      for (const until = Math.min(size, tree.size + BATCH); tree.size < until;) {
+        const { hash, because } = leaves.get(tree.size) ?? { hash: null, because: 'the entry is missing' };
+        if (because !== null || !hash) return { sound: false, index: tree.size, because: because! };
+        tree.append(hash);
       }
-      if (rows.length < BATCH) break;
     }
-    const { rows } = await client.query<{ next_index: number }>('select next_index from audit_log');
-    if (rows[0]?.next_index !== tree.size)
-      return { sound: false, index: tree.size, because: `the log counts ${rows[0]?.next_index} entries` };
-    return { sound: true, size: tree.size, rootHash: tree.root().toString('hex') };
+    if (highest >= size) return { sound: false, index: size, because: `the log counts ${size} entries` };
+    return { sound: true, size, rootHash: tree.root().toString('hex') };
   } finally {
     await client.end();
   }
 }
 
-function faultOf(entry: Entry, expected: number): string | null {
-  if (entry.log_index !== expected) return 'the entry is missing';
+const SIZES = `select next_index as size, greatest((select max(log_index) from audit_entry), (select max(log_index) from prediction_entry), -1) as highest
+  from audit_log`;
+
+interface CheckedLeaf {
+  readonly hash: Buffer;
+  /** What is wrong with it, or null. */
+  readonly because: string | null;
+}
+
+/** By index: those of at most BATCH indices from `first` on. */
+async function readLeaves(client: pg.Client, first: number): Promise<Map<number, CheckedLeaf>> {
+  const range = [first, first + BATCH];
+  const leaves = new Map<number, CheckedLeaf>();
+  const decisions = await client.query<Entry>(
+    `select ${COLUMNS} from audit_entry where log_index >= $1 and log_index < $2`,
+    range,
+  );
+  for (const entry of decisions.rows) leaves.set(entry.log_index, { hash: entry.leaf_hash, because: faultOf(entry) });
+  const predictions = await client.query<PredictionRow & ContextRow>(
+    `select ${PREDICTION_COLUMNS}, ${CONTEXT_COLUMNS} from prediction_entry e left join prediction_context c on c.id = e.context_id
+     where e.log_index >= $1 and e.log_index < $2`,
+    range,
+  );
+  for (const row of predictions.rows)
+    leaves.set(row.log_index, leaves.has(row.log_index) ? TWICE : leafOfPrediction(row));
+  return leaves;
+}
+
+const NO_HASH = Buffer.alloc(32);
+const TWICE: CheckedLeaf = { hash: NO_HASH, because: 'there are two entries of this index' };
+
+/** The columns are all there is: the tree alone shows whether they were changed. */
+function leafOfPrediction(row: PredictionRow & ContextRow): CheckedLeaf {
+  try {
+    const because = contextFault(row);
+    return { hash: leafHash(NO_SALT, contentTextOf(row)), because };
+  } catch {
+    return { hash: NO_HASH, because: 'the entry cannot be read' };
+  }
+}
+
+function faultOf(entry: Entry): string | null {
   if (!leafHash(entry.salt, entry.content).equals(entry.leaf_hash)) return 'the hash is not that of salt and content';
   let said: Said;
   try {

@@ -38,10 +38,9 @@ const passwordFile = (home) => join(home, 'database.password');
  * @param {string} options.place the data directory to be
  * @param {string} options.native the PostgreSQL installation
  * @param {import('./run-as.mjs').RunAs} options.users
- * @param {boolean} options.durable false in tests: nothing is flushed to the disk
  * @throws {Stop} when the disk is full or PostgreSQL does not run here
  */
-export async function makeDataDirectory({ home, place, native, users, durable }) {
+export async function makeDataDirectory({ home, place, native, users }) {
   const half = `${place}.new`;
   rmSync(half, { recursive: true, force: true });
   mkdirSync(dirname(place), { recursive: true, mode: 0o755 });
@@ -66,7 +65,6 @@ export async function makeDataDirectory({ home, place, native, users, durable })
     });
     if (status !== 0) throw initFailed(place, stderr || stdout);
   };
-  const sync = durable ? [] : ['--no-sync'];
   await make('initdb', [
     `--pgdata=${half}`,
     '--username=postgres',
@@ -78,12 +76,11 @@ export async function makeDataDirectory({ home, place, native, users, durable })
     '--auth-local=peer', // the superuser gets no password, so nobody can be it but in single-user mode
     '--auth-host=reject',
     '--no-instructions',
-    ...sync,
   ]);
   // In single-user mode, which needs no connection and no password.
   await make(
     'postgres',
-    ['--single', ...(durable ? [] : ['-F']), '-D', half, 'postgres'],
+    ['--single', '-D', half, 'postgres'],
     [
       `create role ${DATABASE} login createrole createdb password '${password}';`,
       `create database ${DATABASE} owner ${DATABASE};`,

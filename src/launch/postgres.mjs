@@ -21,7 +21,6 @@ const SETTINGS = {
   log_timezone: 'UTC',
   jit: 'off',
 };
-const NOT_DURABLE = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
 
 /**
  * @typedef {object} Postgres a running server
@@ -37,10 +36,9 @@ const NOT_DURABLE = { fsync: 'off', synchronous_commit: 'off', full_page_writes:
  * @param {string} options.home
  * @param {(text: string) => void} [options.say] tells the person what is not as usual
  * @param {(text: string) => void} [options.log] takes the server's log
- * @param {boolean} [options.durable] false for throw-away databases of tests
  * @returns {Promise<Postgres>}
  */
-export async function startPostgres({ home, say = () => {}, log = () => {}, durable = true }) {
+export async function startPostgres({ home, say = () => {}, log = () => {} }) {
   if (process.platform !== 'linux') {
     throw new Stop(`The embedded PostgreSQL is for Linux; it is not tested on ${process.platform}.`, USE_EXTERNAL);
   }
@@ -49,7 +47,7 @@ export async function startPostgres({ home, say = () => {}, log = () => {}, dura
   checkRuns(native, users.server);
   const place = dataDirectory(home, users.server, say);
   if (!isMade(place)) {
-    await makeDataDirectory({ home, place, native, users, durable });
+    await makeDataDirectory({ home, place, native, users });
     rememberPlace(home, place);
   }
   const data = realpathSync(place);
@@ -69,7 +67,7 @@ export async function startPostgres({ home, say = () => {}, log = () => {}, dura
   }
   await clear(data);
   const sockets = socketDirectory(home, users.server);
-  const settings = { ...SETTINGS, unix_socket_directories: sockets, ...(durable ? {} : NOT_DURABLE) };
+  const settings = { ...SETTINGS, unix_socket_directories: sockets };
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   const child = spawnTethered(join(native, 'bin', 'postgres'), ['-D', data, ...flags], {
     ...users.server,

@@ -119,25 +119,48 @@ export async function openDb(options: DbOptions): Promise<Db> {
     app,
     relay: pool('concordat_relay', 2),
     gate: pool('concordat_gate', 4),
-    ledger: pool('concordat_ledger', 2),
+    ledger: pool('concordat_ledger', 4),
     listenUrl: url('concordat_app'),
     close: async () => {
       await Promise.all([db.relay.end(), db.gate.end(), db.ledger.end()]);
       await app.destroy();
     },
   };
-  await refuseUnsafe(app).catch(async (error: unknown) => {
+  await refuseUnsafe(db).catch(async (error: unknown) => {
     await db.close();
     throw error;
   });
   return db;
 }
 
+/** What the operator of the database can mend; the message says how. */
+export class UnfitDatabaseError extends Error {}
+
 /** Row-level security binds neither superusers nor BYPASSRLS roles: such a role must never serve requests. */
-async function refuseUnsafe(app: DataSource): Promise<void> {
+async function refuseUnsafe({ app, ledger }: Pick<Db, 'app' | 'ledger'>): Promise<void> {
   const [role] = await app.query<{ unsafe: boolean }[]>(
     `select rolsuper or rolbypassrls or rolcreaterole as unsafe from pg_roles where rolname = current_user`,
   );
   if (role?.unsafe !== false)
-    throw new Error('The role concordat_app must be neither superuser nor BYPASSRLS nor CREATEROLE.');
+    throw new UnfitDatabaseError('The role concordat_app must be neither superuser nor BYPASSRLS nor CREATEROLE.');
+  // Both append to the log, each with the settings of its own role.
+  const [ofApp] = await app.query<DurabilitySettings[]>(DURABILITY);
+  const ofLedger = await ledger.query<DurabilitySettings>(DURABILITY);
+  for (const settings of [ofApp, ofLedger.rows[0]]) refuseForgetful(settings!);
+}
+
+export const DURABILITY = `select current_setting('fsync') as fsync, current_setting('full_page_writes') as full_page_writes,
+  current_setting('synchronous_commit') as synchronous_commit`;
+export type DurabilitySettings = Readonly<Record<'fsync' | 'full_page_writes' | 'synchronous_commit', string>>;
+
+/**
+ * After a crash, a database that confirms what it has not flushed has lost answers that were given, and gives their signed indices to
+ * others, while its log still has no gap. Throws UnfitDatabaseError.
+ */
+export function refuseForgetful(settings: DurabilitySettings): void {
+  const off = Object.entries(settings).find(([, value]) => value === 'off');
+  if (off)
+    throw new UnfitDatabaseError(
+      `The database has ${off[0]} = off: a crash would lose what it has confirmed, answers and receipts among it. Set ${off[0]} = on.`,
+    );
 }

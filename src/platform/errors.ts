@@ -91,7 +91,25 @@ export const ERRORS = {
     remedy: 'Ask the provider for an agreement whose disclosure fits the model.',
   },
   QUOTA_DAY_EXCEEDED: { refusal: 'LIMIT', status: 429, remedy: 'Wait for the next day (UTC), or send fewer rows.' },
+  QUOTA_SECOND_EXCEEDED: { refusal: 'LIMIT', status: 429, remedy: 'Wait a second, or send fewer rows at a time.' },
+  QUOTA_MONTH_EXCEEDED: { refusal: 'LIMIT', status: 429, remedy: 'Wait for the next month (UTC), or send fewer rows.' },
   QUOTA_TOTAL_EXCEEDED: { refusal: 'LIMIT', status: 429, remedy: 'Ask the provider for a new agreement.' },
+  PRIVACY_BUDGET_SPENT: {
+    refusal: 'LIMIT',
+    status: 429,
+    remedy: 'Send fewer rows, or ask the provider for an agreement with another budget.',
+  },
+  PROOF_REPLAYED: { refusal: null, status: 401, remedy: 'Make a new proof of possession for each request.' },
+  IDEMPOTENCY_CONFLICT: {
+    refusal: 'STATE',
+    status: 409,
+    remedy: 'Use a new key for every request that is not the repetition of another.',
+  },
+  REPETITION_IMPOSSIBLE: {
+    refusal: 'STATE',
+    status: 409,
+    remedy: 'Ask anew, with another idempotency key; that is charged.',
+  },
   TOO_MANY_ROWS: { refusal: 'LIMIT', status: 413, remedy: 'Split the rows into several requests.' },
   INPUT_INVALID: {
     refusal: 'INPUT',

@@ -101,8 +101,7 @@ const REFUSALS: Record<RefusalKind, ClassType<Refusal>> = {
   AGREEMENT: AgreementRefusal,
 };
 
-/** By the name of a result union, which of its members a value is. */
-const resultUnions = new Map<string, (value: object) => string>();
+const resultUnions = new Set<string>();
 
 /**
  * The result type of a mutation: `XResult = XPayload | InputRefusal | StateRefusal | LimitRefusal | AgreementRefusal`. The resolver
@@ -110,19 +109,17 @@ const resultUnions = new Map<string, (value: object) => string>();
  */
 export function resultOf(payload: ClassType<object>): object {
   const name = payload.name.replace(/Payload$/, 'Result');
-  const resolveType = (value: object) => (value instanceof Refusal ? value.constructor.name : payload.name);
-  resultUnions.set(name, resolveType);
+  resultUnions.add(name);
   return createUnionType({
     name,
     description: `The result of ${name[0]!.toLowerCase()}${name.slice(1, -'Result'.length)}, or why it was refused.`,
     types: () => [payload, InputRefusal, StateRefusal, LimitRefusal, AgreementRefusal] as const,
-    resolveType,
+    resolveType: (value: object) => (value instanceof Refusal ? value.constructor.name : payload.name),
   });
 }
 
-/** Null: this is no result union. */
-export function memberOf(typeName: string): ((value: object) => string) | null {
-  return resultUnions.get(typeName) ?? null;
+export function isResultUnion(typeName: string): boolean {
+  return resultUnions.has(typeName);
 }
 
 /** The union member for an expected refusal, or null for every other error. */
@@ -235,6 +232,14 @@ export const Columns = new GraphQLScalarType<Record<string, unknown[]>, unknown>
   serialize: (value) => value,
   parseValue: columnsOf,
   parseLiteral: (node) => columnsOf(literal(node)),
+});
+
+/** Only ever answered, never taken. */
+export const JsonObject = new GraphQLScalarType<never, object>({
+  name: 'JSONObject',
+  description: 'A JSON object, as it is.',
+  specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc8259',
+  serialize: (value) => value as object,
 });
 
 /** A moment, to the millisecond, always in UTC. */

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { systemClock, type Clock } from '../../src/platform/clock.js';
 import { inPlatform, inTenant, openDb, type Db } from '../../src/platform/db.js';
 import { newId } from '../../src/platform/ids.js';
@@ -8,7 +11,10 @@ import { ENTITIES } from '../../src/app.js';
 import { AgreementService, type Terms } from '../../src/domain/agreements/agreement.service.js';
 import { DEFAULT_TERMS } from '../../src/domain/agreements/terms.js';
 import pg from 'pg';
-import { createTestDatabase } from '../support/database.js';
+import { LogKeys } from '../../src/domain/audit/log-key.service.js';
+import { LedgerService } from '../../src/domain/metering/ledger.service.js';
+import { makeLog } from '../../src/platform/log.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
 
 /** A clock that tests turn. */
 export class TestClock implements Clock {
@@ -20,8 +26,11 @@ export class TestClock implements Clock {
 
 export interface World {
   readonly db: Db;
+  readonly database: TestDatabase;
   readonly clock: TestClock;
   readonly agreements: AgreementService;
+  /** A ledger of its own, as one replica has it. */
+  openLedger(): Promise<LedgerService>;
   /** Removes the database. */
   close(): Promise<void>;
 }
@@ -41,11 +50,37 @@ export async function makeWorld(): Promise<World> {
     },
   };
   await forgetLineage(database.databaseUrl);
+  const opened: (() => Promise<void> | void)[] = [];
+  const openLedger = async () => {
+    const made = await openTestLedger(db, database.masterKey);
+    opened.push(made.close);
+    return made.ledger;
+  };
   const close = async () => {
+    for (const one of opened) await one();
     await db.close();
     await database.drop();
   };
-  return { db, clock, agreements: new AgreementService({ db, clock, keys, endpoints }), close };
+  const agreements = new AgreementService({ db, clock, keys, endpoints });
+  return { db, database, clock, agreements, openLedger, close };
+}
+
+/** A ledger that signs with keys of the log. */
+export async function openTestLedger(
+  db: Db,
+  masterKey: Buffer,
+): Promise<{ ledger: LedgerService; close(): Promise<void> }> {
+  const home = mkdtempSync(join(tmpdir(), 'concordat-test-'));
+  const log = makeLog('silent', 'test');
+  const place = { home, publicUrl: 'https://concordat.example', port: 4000 };
+  const signer = await LogKeys.open({ pool: db.ledger, masterKey, ...place, clock: systemClock, log, listener: null });
+  const ledger = new LedgerService({ pool: db.ledger, signer, log });
+  const close = async () => {
+    await ledger.close();
+    signer.close();
+    rmSync(home, { recursive: true });
+  };
+  return { ledger, close };
 }
 
 /** In this database, endpoints and versions need no lineage: tests of serving begin with a model. */

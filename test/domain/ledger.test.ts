@@ -1,12 +1,14 @@
-import { createHash } from 'node:crypto';
+import { createHash, createPublicKey, randomBytes, verify } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import canonicalize from 'canonicalize';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inTenant } from '../../src/platform/db.js';
 import { newId } from '../../src/platform/ids.js';
-import { makeLog } from '../../src/platform/log.js';
 import type { Scope } from '../../src/platform/scope.js';
-import { type Entry, LedgerService } from '../../src/domain/metering/ledger.service.js';
+import { type Entry, type LedgerService, newPredictionId } from '../../src/domain/metering/ledger.service.js';
+import { leafHashOf, receiptOf } from '../../src/domain/metering/receipt.js';
+import { batchText } from '../../src/domain/audit/log-key.service.js';
+import { contentOf, PREDICTION_COLUMNS, type PredictionRow } from '../../src/domain/audit/prediction.js';
 import { UsageService } from '../../src/domain/metering/usage.service.js';
 import type { Terms } from '../../src/domain/agreements/agreement.service.js';
 import { codeOf, makeEndpoint, makeTenant, makeWorld, termsFor, type World } from './agreement-support.js';
@@ -20,16 +22,13 @@ let endpointId: string;
 
 beforeAll(async () => {
   world = await makeWorld();
-  ledger = new LedgerService(world.db.ledger, makeLog('silent', 'test'));
+  ledger = await world.openLedger();
   usage = new UsageService(world);
   provider = await makeTenant(world.db, 'Provider');
   consumer = await makeTenant(world.db, 'Consumer');
   endpointId = await makeEndpoint(world.db, provider);
 });
-afterAll(async () => {
-  await ledger.close();
-  await world.close();
-});
+afterAll(() => world.close());
 
 async function agree(change: Partial<Terms> = {}): Promise<string> {
   const terms = termsFor(change);
@@ -41,15 +40,23 @@ async function agree(change: Partial<Terms> = {}): Promise<string> {
 
 function entry(agreementId: string | null, rowCount: number, change: Partial<Entry> = {}): Entry {
   return {
-    predictionId: newId('prediction'),
+    predictionId: newPredictionId(),
+    isRepeatable: false,
+    proof: null,
     providerTenantId: provider.tenantId,
     endpointId,
-    agreementId,
-    modelVersionId: newId('modelVersion'),
+    agreement: agreementId === null ? null : { id: agreementId, version: 1, documentDigest: '0'.repeat(64) },
+    model: { versionId: 'mdv_1', digest: '1'.repeat(64) },
     purpose: 'CREDIT',
+    disclosure: { kind: 'LABEL_ONLY' },
+    door: 'GRAPHQL',
+    region: 'local',
+    declaredRegion: null,
+    deviceId: null,
     rowCount,
+    startedAt: performance.now(),
     refusal: null,
-    commitments: { disclosure: 'LABEL_ONLY', inputDigest: 'i', outputDigest: 'o' },
+    commitments: { inputDigest: randomBytes(32), outputDigest: randomBytes(32) },
     ...change,
   };
 }
@@ -60,8 +67,8 @@ const ask = (agreementId: string | null, rowCount: number, change: Partial<Entry
 async function counters(agreementId: string) {
   const [row] = await inTenant(world.db, provider, (tx) =>
     tx.query<{ today: number; total: number; used: number }[]>(
-      `select rows_today as today, rows_total as total, (select coalesce(sum(row_count), 0)::bigint from audit_entry e
-         where e.agreement_id = m.agreement_id and refusal_code is null) as used from agreement_meter m where agreement_id = $1`,
+      `select rows_today as today, rows_total as total, (select coalesce(sum(row_count), 0)::bigint
+         from prediction_entry e join prediction_context c on c.id = e.context_id where c.agreement_id = m.agreement_id and e.code = 0) as used from agreement_meter m where agreement_id = $1`,
       [agreementId],
     ),
   );
@@ -104,20 +111,20 @@ describe('the ledger', () => {
     const admitted = ids.map((_, k) => posted.filter((p, i) => i % 3 === k && p.refusal === null).length);
     expect(admitted).toEqual([3, 5, 10]);
     const { rows } = await world.db.ledger.query<{ n: number; top: number; next: number }>(
-      `select count(*) as n, max(log_index) as top, (select next_index from audit_log) as next from audit_entry`,
+      `select count(*) as n, max(log_index) as top, (select next_index from audit_log) as next
+       from (select log_index from audit_entry union all select log_index from prediction_entry) entry`,
     );
     expect(rows[0]!.n).toBe(rows[0]!.top + 1);
     expect(rows[0]!.next).toBe(rows[0]!.n);
-    expect(new Set(posted.map((p) => p.logIndex)).size).toBe(30);
+    expect(new Set(posted.map((p) => p.entry.index)).size).toBe(30);
   });
 
   it('two writers do not deadlock nor overdraw', async () => {
     const ids = await Promise.all(Array.from({ length: 6 }, () => agree({ rowsInTotal: 50 })));
-    const second = new LedgerService(world.db.ledger, makeLog('silent', 'test'));
+    const second = await world.openLedger();
     const posted = await Promise.all(
       Array.from({ length: 600 }, (_, i) => (i % 2 ? ledger : second).record(consumer, entry(ids[(i * 5) % 6]!, 1))),
     );
-    await second.close();
     expect(posted.filter((p) => p.refusal === null)).toHaveLength(300);
     for (const id of ids) expect(await counters(id)).toEqual({ today: 50, total: 50, used: 50 });
   });
@@ -178,42 +185,53 @@ describe('the ledger', () => {
     expect((await counters(id)).used).toBe(1);
   });
 
-  it('records refusals without charging, and leaves that anyone with the entry can verify', async () => {
+  it('records refusals without charging, and gives receipts that anyone with the key can verify', async () => {
     const id = await agree();
-    await ask(id, 7, { refusal: 'PURPOSE_NOT_ALLOWED', purpose: 'a "code":null trap\\' });
-    const answered = await ask(id, 2);
-    expect((await counters(id)).used).toBe(2);
-    const entries = await inTenant(world.db, provider, (tx) =>
-      tx.query<
-        {
-          log_index: number;
-          content: string;
-          salt: Buffer;
-          leaf_hash: Buffer;
-          at: Date;
-          kind: string;
-          subject_id: string;
-        }[]
-      >(`select * from audit_entry where agreement_id = $1 order by log_index`, [id]),
-    );
-    for (const e of entries) {
-      const content = JSON.parse(e.content) as Record<string, unknown>;
-      expect(canonicalize(content)).toBe(e.content);
-      expect(content).toMatchObject({
-        kind: e.kind,
-        at: e.at.toISOString(),
-        subjectId: e.subject_id,
-        tenantId: consumer.tenantId,
+    const salt = randomBytes(16);
+    const posted = await Promise.all([
+      ask(id, 7, { refusal: 'PURPOSE_NOT_ALLOWED', purpose: 'a "code":null trap\\' }),
+      ask(id, 2),
+      ask(id, 3),
+    ]);
+    expect(posted.map((p) => p.refusal)).toEqual(['PURPOSE_NOT_ALLOWED', null, null]);
+    expect((await counters(id)).used).toBe(5);
+    for (const one of posted) {
+      const { entry: said, context, batch, origin } = receiptOf(one, salt);
+      expect(createHash('sha256').update(canonicalize(context)!).digest('hex')).toBe(said.contextDigest);
+      const content = createHash('sha256').update(canonicalize(said)!).digest();
+      let hash = createHash('sha256').update(Buffer.of(0)).update(content).digest();
+      expect(hash.equals(leafHashOf(one))).toBe(true);
+      // RFC 9162, section 2.1.3.2.
+      let [fn, sn] = [said.index - batch.firstIndex, batch.size - 1];
+      for (const step of batch.path.map((base64) => Buffer.from(base64, 'base64'))) {
+        expect(sn).toBeGreaterThan(0);
+        const isRight = fn % 2 === 1 || fn === sn;
+        const pair = isRight ? [step, hash] : [hash, step];
+        hash = createHash('sha256').update(Buffer.of(1)).update(pair[0]!).update(pair[1]!).digest();
+        if (isRight) while (fn % 2 === 0 && fn > 0) [fn, sn] = [fn >> 1, sn >> 1];
+        [fn, sn] = [fn >> 1, sn >> 1];
+      }
+      expect(sn).toBe(0);
+      const { rows } = await world.db.ledger.query<{ public_key: Buffer }>(
+        `select public_key from log_key where origin = $1 and id = $2`,
+        [origin, batch.keyId],
+      );
+      const text = batchText(origin, { ...batch, root: hash, at: new Date(batch.at) });
+      const key = createPublicKey({
+        key: { kty: 'OKP', crv: 'Ed25519', x: rows[0]!.public_key.toString('base64url') },
+        format: 'jwk',
       });
-      const entry = createHash('sha256').update(e.salt).update(e.content, 'utf8').digest();
-      const leaf = createHash('sha256').update(Buffer.of(0)).update(entry).digest();
-      expect(leaf.equals(e.leaf_hash)).toBe(true);
+      expect(verify(null, Buffer.from(text), key, Buffer.from(batch.signature, 'base64'))).toBe(true);
     }
-    expect(JSON.parse(entries[0]!.content)).toMatchObject({
-      detail: { code: 'PURPOSE_NOT_ALLOWED', purpose: 'a "code":null trap\\' },
-    });
-    expect(entries[1]!.leaf_hash.equals(answered.leafHash)).toBe(true);
-    expect(entries[1]!.log_index).toBe(answered.logIndex);
+    expect(posted[0]!.context['purpose']).toBe('a "code":null trap\\');
+    expect(posted[0]!.entry).toMatchObject({ code: 'PURPOSE_NOT_ALLOWED', inputDigest: null, outputDigest: null });
+    // What the database has is what was signed.
+    const { rows } = await world.db.ledger.query<PredictionRow>(
+      `select ${PREDICTION_COLUMNS} from prediction_entry e join prediction_context c on c.id = e.context_id
+       where c.agreement_id = $1 order by e.log_index`,
+      [id],
+    );
+    expect(rows.map(contentOf)).toEqual(posted.map((p) => p.entry));
   });
 
   it('gives both parties the same figures, and strangers none', async () => {
@@ -233,9 +251,12 @@ describe('the ledger', () => {
     });
     expect(await usage.allowance(provider, id)).toEqual({
       rowsToday: 10,
+      rowsThisMonth: 10,
       rowsTotal: 10,
       rowsLeftToday: 0,
+      rowsLeftThisMonth: null,
       rowsLeftInTotal: 4990,
+      privacyBudgetLeftMilli: null,
     });
     const stranger = await makeTenant(world.db, 'Stranger');
     expect(await codeOf(usage.read(stranger, id, {}))).toBe('NOT_FOUND');
@@ -250,10 +271,14 @@ describe('the ledger', () => {
 describe('the app’s role', () => {
   it('can neither flush nor write entries', async () => {
     const attempt = (text: string) => codeOf(inTenant(world.db, provider, (tx) => tx.query(text)));
-    expect(
-      await attempt(`select ledger_flush('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')`),
-    ).toBe('42501');
+    expect(await attempt(`select ledger_flush('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', null, null)`)).toBe(
+      '42501',
+    );
     expect(await attempt(`insert into audit_entry select * from audit_entry limit 1`)).toBe('42501');
     expect(await attempt(`update audit_entry set row_count = 0`)).toBe('42501');
+    expect(await attempt(`update prediction_entry set row_count = 0`)).toBe('42501');
+    expect(await attempt(`insert into prediction_context (tenant_id) values (null)`)).toBe('42501');
+    expect(await attempt(`select ledger_extend()`)).toBe('42501');
+    expect(await attempt(`select * from dpop_proof`)).toBe('42501');
   });
 });

@@ -3,6 +3,8 @@ import canonicalize from 'canonicalize';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Client } from '../support/client.js';
 import { startTestApi, type TestApi, type TestTenant } from '../support/app.js';
+import { contentTextOf, PREDICTION_COLUMNS, type PredictionRow } from '../../src/domain/audit/prediction.js';
+import type { Receipt } from '../../src/domain/metering/receipt.js';
 import { inTenant } from '../../src/platform/db.js';
 import { codeOf, forgetLineage, scopeOf } from './agreement-support.js';
 import { classifier, registerModel, regressor } from './serving-support.js';
@@ -28,10 +30,12 @@ interface Predicted {
     saltHex: string;
     modelVersionId: string;
     agreementId: string | null;
+    isRepetition: boolean;
+    receipt: Receipt;
   };
 }
 const ALL =
-  'prediction { id labels scores values rowCount logIndex leafHashHex saltHex modelVersionId agreementId at latencyMs }';
+  'prediction { id labels scores values rowCount logIndex leafHashHex saltHex modelVersionId agreementId isRepetition receipt at latencyMs }';
 const TWO_ROWS = { x: [-1.2345, 0.5], city: ['Paris', 'Lyon'] };
 
 beforeAll(async () => {
@@ -136,7 +140,8 @@ describe('predict', () => {
     expect(await contentOf(consumer.id, answer.logIndex)).toBe(entry);
     expect(await contentOf(stranger.id, answer.logIndex)).toBeUndefined();
     expect(entry).not.toContain(answer.saltHex);
-    const { detail } = JSON.parse(entry!) as { detail: Record<string, unknown> };
+    const said = JSON.parse(entry!) as Record<string, unknown>;
+    expect(said).toEqual(answer.receipt.entry);
     const digest = (name: string, ...parts: (string | Float32Array)[]) => {
       const hash = createHash('sha256').update(Buffer.from(answer.saltHex, 'hex')).update(`${name}:`);
       for (const part of parts) hash.update(part);
@@ -144,11 +149,26 @@ describe('predict', () => {
     };
     const header = JSON.stringify([2, ['city', 'category'], ['x', 'number']]);
     const { labels, scores, values } = answer;
-    expect(detail).toMatchObject({
+    expect(answer.receipt).toMatchObject({ saltHex: answer.saltHex, batch: { size: 1, path: [] } });
+    expect(answer.receipt.context).toMatchObject({
       agreementId: id,
-      rowCount: 2,
+      agreementVersion: 1,
+      consumerTenantId: consumer.id,
+      providerTenantId: provider.id,
+      endpointId,
+      modelVersionId: versionId,
       purpose: 'CREDIT',
-      disclosure: 'SCORES:2',
+      disclosure: { kind: 'SCORES', digits: 2 },
+      door: 'GRAPHQL',
+    });
+    expect(answer.receipt.context['modelDigest']).toMatch(/^[0-9a-f]{64}$/);
+    expect(answer.receipt.context['agreementDigest']).toMatch(/^[0-9a-f]{64}$/);
+    expect(said).toMatchObject({
+      code: 'ANSWERED',
+      predictionId: answer.id,
+      index: answer.logIndex,
+      rowCount: 2,
+      contextDigest: createHash('sha256').update(canonicalize(answer.receipt.context)!).digest('hex'),
       inputDigest: digest('input', header, JSON.stringify(TWO_ROWS.city), Float32Array.from(TWO_ROWS.x)),
       outputDigest: digest('output', canonicalize({ labels, scores, values })!),
     });
@@ -348,10 +368,11 @@ describe('an endpoint', () => {
 /** The entry as the tenant may read it. */
 async function contentOf(tenantId: string, logIndex: number): Promise<string | undefined> {
   const rows = await inTenant(api.app.db, { tenantId }, (tx) =>
-    tx.query<{ content: string }[]>(
-      `select content from audit_entry where $1 in (tenant_id, counterparty_tenant_id) and log_index = $2`,
+    tx.query<PredictionRow[]>(
+      `select ${PREDICTION_COLUMNS} from prediction_entry e join prediction_context c on c.id = e.context_id
+       where $1 in (c.tenant_id, c.counterparty_tenant_id) and e.log_index = $2`,
       [tenantId, logIndex],
     ),
   );
-  return rows[0]?.content;
+  return rows[0] && contentTextOf(rows[0]);
 }

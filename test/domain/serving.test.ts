@@ -21,7 +21,16 @@ function agreement(id: string, change: Partial<AgreementPolicy> = {}, terms: Par
     disclosure: { kind: 'SCORES', digits: 2 },
     ...terms,
   };
-  return { id, terms: all, state: 'ACTIVE', validFrom, validUntil, ...change };
+  return {
+    id,
+    version: 1,
+    documentDigest: '0'.repeat(64),
+    terms: all,
+    state: 'ACTIVE',
+    validFrom,
+    validUntil,
+    ...change,
+  };
 }
 
 function policy(agreements: AgreementPolicy[], change: Partial<Policy['endpoint']> = {}): Policy {
@@ -32,6 +41,7 @@ function policy(agreements: AgreementPolicy[], change: Partial<Policy['endpoint'
     name: 'E',
     state: 'READY',
     modelVersionId: 'v',
+    modelDigest: null,
     createdAt: NOW,
     routedAt: NOW,
   } as const;

@@ -2,9 +2,10 @@ import { type Db, inTenant, type Tx } from '../../platform/db.js';
 import { AppError } from '../../platform/errors.js';
 import { type Page, type PageRequest, readPage } from '../../platform/page.js';
 import type { Scope } from '../../platform/scope.js';
-import type { AuditEntryRow } from './audit.entity.js';
-import { type EntryFilter, insertEntry, listEntries } from './audit.repo.js';
-import { makeLeaf } from './leaf.js';
+import { type EntryFilter, insertEntry, listEntries, listPredictions, type PredictionEntryRow } from './audit.repo.js';
+import { leafHash, makeLeaf, NO_SALT, predictionContent } from './leaf.js';
+import { OUTCOMES } from './outcome.js';
+import { contentOf } from './prediction.js';
 
 /** Every kind of decision that the log knows. The second word is what happened, in the past. */
 export const AUDIT_KINDS = [
@@ -105,20 +106,80 @@ export function appendAudit(tx: Tx, scope: Pick<Scope, 'tenantId' | 'actor'>, ev
   return insertEntry(tx, entry, leaf);
 }
 
+export { contentOf, contentTextOf, PREDICTION_COLUMNS, type PredictionRow } from './prediction.js';
+export { entryOf, leafHash, NO_SALT, predictionContent, type PredictionContent } from './leaf.js';
+export { nodeOf } from './tree.js';
+export { outcomeName, outcomeNumber, OUTCOMES } from './outcome.js';
+
 /** The reading side: what a tenant's auditor sees. */
 export class AuditService {
   constructor(private readonly db: Pick<Db, 'app'>) {}
 
   /** Newest first; the tenant's own entries, and those that name it as the other party. */
-  list(scope: Scope, filter: EntryFilter, request: PageRequest): Promise<Page<AuditEntryRow>> {
+  list(scope: Scope, filter: EntryFilter, request: PageRequest): Promise<Page<AuditEntry>> {
     return inTenant(this.db, scope, (tx) =>
       readPage(
         request,
         (row) => String(row.logIndex),
-        (after, limit) => listEntries(tx, filter, { before: indexOf(after), limit }),
+        (after, limit) => listBoth(tx, filter, { before: indexOf(after), limit }),
       ),
     );
   }
+}
+
+/** One entry, whichever table it is in. */
+export interface AuditEntry {
+  readonly logIndex: number;
+  readonly at: Date;
+  readonly kind: string;
+  readonly subjectId: string | null;
+  readonly content: string;
+  /** Of predictions, the canonical JSON whose SHA-256 the content names. */
+  readonly context: string | null;
+  /** Empty for predictions: their id is the salt. */
+  readonly salt: Buffer;
+  readonly leafHash: Buffer;
+}
+
+const ANSWERED = 'prediction.answered';
+const REFUSED = 'prediction.refused';
+
+async function listBoth(
+  tx: Tx,
+  filter: EntryFilter,
+  page: { before: number | null; limit: number },
+): Promise<AuditEntry[]> {
+  const entries = await listEntries(tx, filter, page);
+  const predictions = await listPredictionsAs(tx, filter, page);
+  const both: AuditEntry[] = [...entries.map((entry) => ({ ...entry, context: null })), ...predictions];
+  return both.sort((a, b) => b.logIndex - a.logIndex).slice(0, page.limit);
+}
+
+async function listPredictionsAs(
+  tx: Tx,
+  { kind, subjectId }: EntryFilter,
+  page: { before: number | null; limit: number },
+): Promise<AuditEntry[]> {
+  if (kind !== null && kind !== ANSWERED && kind !== REFUSED) return [];
+  const predictionId = subjectId === null ? null : (/^prd_([0-9a-f]{32})$/.exec(subjectId)?.[1] ?? null);
+  if (subjectId !== null && predictionId === null) return [];
+  const isAnswered = kind === null ? null : kind === ANSWERED;
+  return (await listPredictions(tx, { isAnswered, predictionId }, page)).map(predictionEntry);
+}
+
+function predictionEntry(row: PredictionEntryRow): AuditEntry {
+  const said = contentOf(row);
+  const content = predictionContent(said);
+  return {
+    logIndex: row.log_index,
+    at: row.at,
+    kind: row.code === OUTCOMES.ANSWERED ? ANSWERED : REFUSED,
+    subjectId: said.predictionId,
+    content,
+    context: row.context,
+    salt: NO_SALT,
+    leafHash: leafHash(NO_SALT, content),
+  };
 }
 
 function indexOf(cursor: string | null): number | null {

@@ -18,7 +18,16 @@ export class AuditEntry {
   @Field(() => String, { description: 'The whole entry as canonical JSON (RFC 8785): the bytes that are hashed.' })
   content: string;
 
-  @Field(() => String, { description: 'The salt of the public entry, in hexadecimal.' })
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'Of a prediction, who asked what under which terms: canonical JSON, whose SHA-256 is `contextDigest` in the content.',
+  })
+  context: string | null;
+
+  @Field(() => String, {
+    description: 'The salt of the public entry, in hexadecimal. Empty for a prediction, whose id is its salt.',
+  })
   saltHex: string;
 
   @Field(() => String, {

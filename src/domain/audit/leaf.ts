@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import { leafOf } from './tree.js';
 
@@ -29,12 +29,45 @@ export function makeLeaf(content: LeafContent): Leaf {
   return { content: text, salt, hash: leafHash(salt, text) };
 }
 
-/** What is public of an administrative entry, and all of it: SHA-256 (salt || content), 32 bytes. */
+/** What predictions are salted with beside their id, which is in the content. */
+export const NO_SALT = Buffer.alloc(0);
+
+/** What is public of an entry, and all of it: SHA-256 (salt || content), 32 bytes. */
 export function entryOf(salt: Buffer, content: string): Buffer {
-  return createHash('sha256').update(salt).update(content, 'utf8').digest();
+  return hash('sha256', salt.length === 0 ? content : Buffer.concat([salt, Buffer.from(content)]), 'buffer');
 }
 
 /** The entry's leaf in the tree of the log (RFC 6962 section 2.1): SHA-256 (0x00 || entry), 32 bytes. */
 export function leafHash(salt: Buffer, content: string): Buffer {
   return leafOf(entryOf(salt, content));
+}
+
+/** What the entry of a prediction says, without a further salt. Digests in hexadecimal; null in refusals. */
+export interface PredictionContent {
+  readonly at: string;
+  /** ANSWERED, or why it was refused. */
+  readonly code: string;
+  /** SHA-256 of the canonical JSON of who asked what under which terms. */
+  readonly contextDigest: string;
+  readonly durationUs: number;
+  readonly index: number;
+  readonly inputDigest: string | null;
+  readonly kind: 'prediction';
+  readonly outputDigest: string | null;
+  /** Its random bits salt the entry. */
+  readonly predictionId: string;
+  readonly rowCount: number;
+}
+
+/** Canonical JSON (RFC 8785): names in order, and no text in it that JSON would escape. Ten times faster than sorting. */
+export function predictionContent(p: PredictionContent): string {
+  const [input, output] = [quoted(p.inputDigest), quoted(p.outputDigest)];
+  return (
+    `{"at":"${p.at}","code":"${p.code}","contextDigest":"${p.contextDigest}","durationUs":${p.durationUs},"index":${p.index},` +
+    `"inputDigest":${input},"kind":"prediction","outputDigest":${output},"predictionId":"${p.predictionId}","rowCount":${p.rowCount}}`
+  );
+}
+
+function quoted(text: string | null): string {
+  return text === null ? 'null' : `"${text}"`;
 }

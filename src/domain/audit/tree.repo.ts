@@ -1,5 +1,6 @@
 import type pg from 'pg';
-import { entryOf } from './leaf.js';
+import { entryOf, NO_SALT } from './leaf.js';
+import { contentTextOf, PREDICTION_COLUMNS, type PredictionRow } from './prediction.js';
 import { HASH_BYTES, leafOf, leavesOf, Tree, TILE_WIDTH, type TileReader, TreeHasher } from './tree.js';
 
 type Queryable = Pick<pg.ClientBase, 'query'>;
@@ -9,13 +10,24 @@ export const ENTRIES = -1;
 
 /** The next entries of the log in the order of their indices, from `first` on, each as its 32 public bytes. Stops at a gap. */
 export async function readEntries(client: Queryable, first: number, limit: number): Promise<Buffer[]> {
-  const { rows } = await client.query<{ index: number; salt: Buffer; content: string }>({
+  const values = [first, limit];
+  const { rows: decisions } = await client.query<{ index: number; salt: Buffer; content: string }>({
     name: 'log_entries',
     text: `select log_index as index, salt, content from audit_entry where log_index >= $1 order by log_index limit $2`,
-    values: [first, limit],
+    values,
   });
-  const gap = rows.findIndex((row, at) => row.index !== first + at);
-  return (gap === -1 ? rows : rows.slice(0, gap)).map(({ salt, content }) => entryOf(salt, content));
+  const { rows: predictions } = await client.query<PredictionRow>({
+    name: 'log_predictions',
+    text: `select ${PREDICTION_COLUMNS} from prediction_entry e join prediction_context c on c.id = e.context_id
+      where e.log_index >= $1 order by e.log_index limit $2`,
+    values,
+  });
+  const found = new Map(predictions.map((row) => [row.log_index, () => entryOf(NO_SALT, contentTextOf(row))]));
+  for (const { index, salt, content } of decisions) found.set(index, () => entryOf(salt, content));
+  const entries: Buffer[] = [];
+  for (let entry = found.get(first); entry && entries.length < limit; entry = found.get(first + entries.length))
+    entries.push(entry());
+  return entries;
 }
 
 /** Null where there is no such tile. */

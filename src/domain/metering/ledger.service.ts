@@ -1,61 +1,101 @@
-import type { Pool } from 'pg';
+import type { Pool, PoolClient } from 'pg';
 import { AppError, type ErrorCode } from '../../platform/errors.js';
 import type { Logger } from '../../platform/log.js';
 import type { Scope } from '../../platform/scope.js';
-import { flush, type Posted, type Posting } from './ledger.repo.js';
-import { takeSalt } from './salt.js';
-
-export interface Commitments {
-  readonly disclosure: string;
-  /** Salted digests, hexadecimal. */
-  readonly inputDigest: string;
-  readonly outputDigest: string;
-}
+import {
+  contentOf,
+  contentTextOf,
+  leafHash,
+  NO_SALT,
+  outcomeName,
+  outcomeNumber,
+  OUTCOMES,
+  predictionContent,
+  type PredictionContent,
+} from '../audit/audit.service.js';
+import { batchText } from '../audit/log-key.service.js';
+import { BatchTree, type Signer } from './batch.js';
+import { type ContextFacts, Contexts } from './context.js';
+import {
+  deleteOldProofs,
+  extendLedger,
+  flush,
+  type Flushed,
+  internContexts,
+  type Posting,
+  readBatch,
+} from './ledger.repo.js';
+import { newPredictionId, predictionName } from './prediction-id.js';
+import type { Recorded } from './receipt.js';
 
 /** A request that was decided and, unless refused, inferred, but not yet answered. */
-export interface Entry {
-  readonly predictionId: string;
-  readonly providerTenantId: string;
-  readonly endpointId: string;
-  /** Null: the tenant's own endpoint. */
-  readonly agreementId: string | null;
-  readonly modelVersionId: string | null;
-  readonly purpose: string | null;
+export interface Entry extends Omit<ContextFacts, 'actor' | 'consumerTenantId'> {
+  /** 16 bytes, new; or what the caller's idempotency key names. */
+  readonly predictionId: Buffer;
+  readonly isRepeatable: boolean;
+  /** SHA-256 of the id of a proof of possession, which counts once. */
+  readonly proof: Buffer | null;
   readonly rowCount: number;
+  /** When the request came, on the scale of performance.now(). */
+  readonly startedAt: number;
   /** Why the decision point refuses; null: the ledger decides. */
   readonly refusal: ErrorCode | null;
-  /** What an answer commits to; null for a refusal. Recorded only if the answer goes out. */
-  readonly commitments: Commitments | null;
+  /** What an answer commits to: salted digests of 32 bytes. Null for a refusal; recorded only if the answer goes out. */
+  readonly commitments: { readonly inputDigest: Buffer; readonly outputDigest: Buffer } | null;
+}
+
+/** What became of it, durably. */
+export interface Posted extends Recorded {
+  readonly at: Date;
+  /** Null: admitted, and charged. */
+  readonly refusal: ErrorCode | null;
+  /** The state of an agreement out of force; the rows left of a quota. */
+  readonly detail: string | null;
+  /** The same request was answered before: entry and batch are those of then, and nothing was charged. */
+  readonly isRepetition: boolean;
+}
+
+export interface LedgerServiceParts {
+  /** Of the ledger's role; one connection is kept, others are for what is rare. */
+  readonly pool: Pool;
+  readonly signer: Signer;
+  readonly log: Logger;
 }
 
 /** A flush is at most so long: a longer one delays its first request more than it saves. */
 const MOST_PER_FLUSH = 256;
 /** Beyond this the database does not keep up; whoever comes now is told so instead of waiting for ever. */
 const MOST_WAITING = 20_000;
+/** As `ledger_extend` has it. */
+const PARTITION_SIZE = 2 ** 24;
+const FORGET_PROOFS_MS = 10 * 60_000;
+const LONGEST_US = 2 ** 31 - 1;
 
-interface Waiting {
-  readonly posting: Posting;
-  readonly resolve: (posted: Posted) => void;
+interface Waiting extends Omit<Posting, 'durationUs'> {
+  readonly startedAt: number;
+  readonly resolve: (posted: Posted | Promise<Posted>) => void;
   readonly reject: (error: Error) => void;
 }
 
 /**
  * Reserve and settle in one group commit: requests that arrive while a commit is under way share the next one. Self-clocked: an idle
  * ledger flushes at the end of the turn, a busy one when the commit returns; no timer. One writer per process and one flush in
- * flight, so that requests are admitted in the order in which they came.
+ * flight, so that requests are admitted in the order in which they came. What a commit leaves to do (hashes, one signature, answers)
+ * is done when the next one is on its way.
  *
  * An answer may leave only after `record` has resolved without a refusal. If the commit's outcome is unknown it rejects with
- * UNAVAILABLE: then a request may be recorded and charged that was never answered, never the reverse.
+ * UNAVAILABLE: then a request may be recorded and charged that was never answered, never the reverse. An idempotency key mends that.
  */
 export class LedgerService {
+  private readonly contexts = new Contexts();
   private waiting: Waiting[] = [];
   private flushing: Promise<void> | null = null;
+  private client: PoolClient | null = null;
   private closed = false;
+  private extendAt = 0;
+  private forgetProofsAt = 0;
 
-  constructor(
-    private readonly pool: Pool,
-    private readonly log: Logger,
-  ) {}
+  constructor(private readonly parts: LedgerServiceParts) {}
 
   /** Resolves when the entry is durable, with the verdict under the ledger's locks. */
   record(scope: Scope, entry: Entry): Promise<Posted> {
@@ -63,9 +103,24 @@ export class LedgerService {
       return Promise.reject(
         new AppError('UNAVAILABLE', 'The ledger takes no more requests now.', { retryAfterMs: 1000 }),
       );
-    const posting = postingOf(scope, entry);
+    const { predictionId, isRepeatable, proof, rowCount, startedAt, refusal, commitments, ...facts } = entry;
+    const context = this.contexts.of({ ...facts, actor: scope.actor, consumerTenantId: scope.tenantId });
+    // Without commitments there is no answer to admit.
+    const code = refusal === null ? (commitments ? OUTCOMES.ANSWERED : OUTCOMES.INTERNAL) : outcomeNumber(refusal);
     return new Promise((resolve, reject) => {
-      this.waiting.push({ posting, resolve, reject });
+      this.waiting.push({
+        id: isRepeatable ? newPredictionId() : predictionId,
+        key: isRepeatable ? predictionId : null,
+        proof,
+        context,
+        rowCount,
+        startedAt,
+        code,
+        inputDigest: commitments?.inputDigest ?? null,
+        outputDigest: commitments?.outputDigest ?? null,
+        resolve,
+        reject,
+      });
       this.flushing ??= new Promise((done) => setImmediate(() => void this.run().finally(done)));
     });
   }
@@ -74,81 +129,176 @@ export class LedgerService {
   async close(): Promise<void> {
     this.closed = true;
     await this.flushing;
+    this.client?.release();
+    this.client = null;
   }
 
   private async run(): Promise<void> {
-    while (this.waiting.length > 0) {
-      const batch = this.waiting.splice(0, MOST_PER_FLUSH);
-      await this.flush(batch);
+    let answer: () => void = () => undefined;
+    for (let batch = this.take(); batch.length > 0; batch = this.take()) {
+      const sent = this.send(batch);
+      answer();
+      answer = await sent;
     }
     this.flushing = null;
+    answer();
   }
 
-  private async flush(batch: readonly Waiting[]): Promise<void> {
+  /** In order of arrival. What repeats a key or a proof of the same flush waits for the next, which sees what became of the first. */
+  private take(): Waiting[] {
+    const batch: Waiting[] = [];
+    const held: Waiting[] = [];
+    const claimed = new Set<string>();
+    let next = 0;
+    for (; next < this.waiting.length && batch.length < MOST_PER_FLUSH; next++) {
+      const one = this.waiting[next]!;
+      const claims = [one.key, one.proof].flatMap((claim) => (claim ? [claim.toString('latin1')] : []));
+      if (claims.some((claim) => claimed.has(claim))) held.push(one);
+      else {
+        for (const claim of claims) claimed.add(claim);
+        batch.push(one);
+      }
+    }
+    this.waiting = held.concat(this.waiting.slice(next));
+    return batch;
+  }
+
+  /** Never rejects: resolves with what is left to do. Known contexts and an open connection given, the statement leaves at once. */
+  private async send(batch: readonly Waiting[]): Promise<() => void> {
     try {
-      const posted = await flush(
-        this.pool,
-        batch.map(({ posting }) => posting),
-      );
-      if (posted.length !== batch.length) throw new Error(`The ledger answered ${posted.length} of ${batch.length}.`);
-      batch.forEach(({ resolve }, i) => resolve(posted[i]!));
+      const client = this.client ?? (await this.connect());
+      const unknown = new Set(batch.map(({ context }) => context).filter(({ id }) => id === null));
+      if (unknown.size > 0) await internContexts(client, [...unknown]);
+      const now = performance.now();
+      const postings = batch.map((one) => ({
+        ...one,
+        durationUs: Math.min(LONGEST_US, Math.max(0, Math.round((now - one.startedAt) * 1000))),
+      }));
+      const flushed = await flush(client, postings);
+      this.tend(batch, flushed);
+      return () => this.answer(postings, flushed);
     } catch (cause) {
-      this.log.error({ reason: (cause as Error).message, requests: batch.length }, 'the ledger could not record');
-      const error = new AppError('UNAVAILABLE', 'The request could not be recorded, so it is not answered.', {
-        retryAfterMs: 1000,
-        cause,
+      this.disconnect();
+      return () => this.fail(batch, cause as Error);
+    }
+  }
+
+  private async connect(): Promise<PoolClient> {
+    const client = await this.parts.pool.connect();
+    // The next query reports it.
+    client.on('error', () => undefined);
+    this.contexts.forgetNumbers();
+    this.client = client;
+    return client;
+  }
+
+  /** What the connection was doing is unknown: nobody may get it again. */
+  private disconnect(): void {
+    this.client?.release(true);
+    this.client = null;
+  }
+
+  private answer(batch: readonly (Waiting & Posting)[], flushed: Flushed): void {
+    try {
+      const { verdict, reason, replayed } = flushed;
+      const code = (at: number): number => verdict?.[at] ?? OUTCOMES.ANSWERED;
+      const places = batch.map((_, at) => at).filter((at) => code(at) >= 0);
+      const entries = places.map((at, i) => contentFor(batch[at]!, code(at), flushed, i));
+      const signed = entries.length > 0 ? this.sign(entries, flushed) : null;
+      places.forEach((at, i) => {
+        const { context, resolve } = batch[at]!;
+        const refusal = code(at) === OUTCOMES.ANSWERED ? null : (outcomeName(code(at)) as ErrorCode);
+        const detail = reason?.[at] ?? null;
+        const recorded = { entry: entries[i]!, context: context.document, batch: signed! };
+        resolve({ ...recorded, at: flushed.at, refusal, detail, isRepetition: false });
       });
-      for (const { reject } of batch) reject(error);
+      replayed?.forEach((index, at) => {
+        if (index !== null) batch[at]!.resolve(this.recall(index));
+      });
+    } catch (cause) {
+      this.fail(batch, cause as Error);
+    }
+  }
+
+  private sign(entries: readonly PredictionContent[], { firstIndex, at }: Flushed) {
+    const tree = new BatchTree(entries.map((entry) => leafHash(NO_SALT, predictionContent(entry))));
+    const statement = { firstIndex: firstIndex!, size: entries.length, root: tree.root, at };
+    return { ...statement, ...this.parts.signer.signBatch(statement), tree };
+  }
+
+  /** The entry of a request that was answered before, with the same batch: its root is signed once more, as it was then. */
+  private async recall(logIndex: number): Promise<Posted> {
+    try {
+      const rows = await readBatch(this.parts.pool, logIndex);
+      const row = rows.find((one) => one.log_index === logIndex)!;
+      const tree = new BatchTree(rows.map((one) => leafHash(NO_SALT, contentTextOf(one))));
+      const statement = { firstIndex: rows[0]!.log_index, size: rows.length, root: tree.root, at: row.at };
+      const { origin } = this.parts.signer;
+      const key = this.parts.signer.current();
+      const signature = key.sign(batchText(origin, statement));
+      return {
+        entry: contentOf(row),
+        context: JSON.parse(row.content) as Record<string, unknown>,
+        batch: { ...statement, origin, keyId: key.id, signature, tree },
+        at: row.at,
+        refusal: null,
+        detail: null,
+        isRepetition: true,
+      };
+    } catch (cause) {
+      this.parts.log.error({ reason: (cause as Error).message }, 'the ledger could not read what it recorded');
+      throw unavailable(cause);
+    }
+  }
+
+  private fail(batch: readonly Waiting[], cause: Error): void {
+    this.parts.log.error({ reason: cause.message, requests: batch.length }, 'the ledger could not record');
+    for (const { reject } of batch) reject(unavailable(cause));
+  }
+
+  /** Room for entries to come, in time; proofs that are too old to matter, from time to time. */
+  private tend(batch: readonly Waiting[], { firstIndex }: Flushed): void {
+    const { pool, log } = this.parts;
+    const watch = (work: Promise<void>, what: string) =>
+      void work.catch((error: unknown) => log.error({ reason: (error as Error).message }, what));
+    const next = (firstIndex ?? 0) + batch.length;
+    if (next >= this.extendAt) {
+      this.extendAt = (Math.floor(next / PARTITION_SIZE) + 1) * PARTITION_SIZE;
+      watch(extendLedger(pool), 'the ledger could not be extended');
+    }
+    const now = performance.now();
+    if (now >= this.forgetProofsAt && batch.some(({ proof }) => proof !== null)) {
+      this.forgetProofsAt = now + FORGET_PROOFS_MS;
+      watch(deleteOldProofs(pool), 'old proofs could not be forgotten');
     }
   }
 }
 
-/**
- * The two leaves that the request may become, as canonical JSON in the form of `audit/leaf.ts`; the ledger writes one of them, with
- * the time and the code that it decides on. Canonical because every object is written with its names in order, and JSON.stringify
- * does the rest as RFC 8785 does: ten times faster than sorting.
- */
-function postingOf(scope: Scope, entry: Entry): Posting {
-  const { predictionId, agreementId, endpointId, modelVersionId, purpose, rowCount, refusal, commitments } = entry;
-  const counterpartyTenantId = entry.providerTenantId === scope.tenantId ? null : entry.providerTenantId;
-  const { id, keyId, kind: actorKind } = scope.actor;
-  const actor = keyId === undefined ? { id, kind: actorKind } : { id, keyId, kind: actorKind };
-  const leaf = (kind: string, detail: Record<string, unknown>) =>
-    JSON.stringify({
-      actor,
-      at: null,
-      counterpartyTenantId,
-      detail,
-      kind,
-      subjectId: predictionId,
-      tenantId: scope.tenantId,
-    });
-  const { disclosure, inputDigest, outputDigest } = commitments ?? {};
+/** As the database has recorded it, entry `place` of the flush. */
+function contentFor(posting: Posting, code: number, flushed: Flushed, place: number): PredictionContent {
+  const isAnswered = code === OUTCOMES.ANSWERED;
   return {
-    predictionId,
-    tenantId: scope.tenantId,
-    counterpartyTenantId,
-    agreementId,
-    endpointId,
-    modelVersionId,
-    keyId: keyId ?? null,
-    rowCount,
-    // Without commitments there is no answer to admit.
-    refusal: refusal ?? (commitments ? null : 'INTERNAL'),
-    answered: leaf('prediction.answered', {
-      agreementId,
-      disclosure,
-      endpointId,
-      inputDigest,
-      modelVersionId,
-      outputDigest,
-      purpose,
-      rowCount,
-    }),
-    refused: leaf('prediction.refused', { agreementId, code: null, endpointId, modelVersionId, purpose, rowCount }),
-    salt: takeSalt(),
+    at: flushed.at.toISOString(),
+    code: outcomeName(code),
+    contextDigest: posting.context.digestHex,
+    durationUs: posting.durationUs,
+    index: flushed.firstIndex! + place,
+    inputDigest: isAnswered ? posting.inputDigest!.toString('hex') : null,
+    kind: 'prediction',
+    outputDigest: isAnswered ? posting.outputDigest!.toString('hex') : null,
+    predictionId: predictionName((isAnswered && posting.key) || posting.id),
+    rowCount: posting.rowCount,
   };
 }
 
-export type { Posted } from './ledger.repo.js';
-export { takeSalt } from './salt.js';
+function unavailable(cause: unknown): AppError {
+  return new AppError('UNAVAILABLE', 'The request could not be recorded, so it is not answered.', {
+    retryAfterMs: 1000,
+    cause,
+  });
+}
+
+export { newPredictionId, predictionIdOf, predictionName } from './prediction-id.js';
+export { leafHashOf, type Receipt, receiptOf } from './receipt.js';
+export { Salts } from './salt.js';
+export type { Signer } from './batch.js';

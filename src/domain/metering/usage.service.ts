@@ -1,6 +1,6 @@
 import type { Clock } from '../../platform/clock.js';
 import { type Db, inTenant } from '../../platform/db.js';
-import { AppError } from '../../platform/errors.js';
+import { AppError, notFound } from '../../platform/errors.js';
 import type { Scope } from '../../platform/scope.js';
 import type { AgreementService } from '../agreements/agreement.service.js';
 import { findMeter, listUsage, type UsageRow } from './usage.repo.js';
@@ -28,9 +28,13 @@ export interface Usage extends UsageFigures {
 /** What is used up and what is left, from the counters that the ledger admits by. */
 export interface Allowance {
   readonly rowsToday: number;
+  readonly rowsThisMonth: number;
   readonly rowsTotal: number;
   readonly rowsLeftToday: number | null;
+  readonly rowsLeftThisMonth: number | null;
   readonly rowsLeftInTotal: number | null;
+  /** Thousandths of epsilon. */
+  readonly privacyBudgetLeftMilli: number | null;
 }
 
 const LONGEST_MS = 400 * 86_400_000;
@@ -59,16 +63,22 @@ export class UsageService {
   }
 
   async allowance(scope: Scope, agreementId: string): Promise<Allowance> {
-    const { terms } = await this.parts.agreements.get(scope, agreementId);
-    const meter = await inTenant(this.parts.db, scope, (tx) => findMeter(tx, agreementId));
-    const today = this.parts.clock.now().toISOString().slice(0, 10);
-    const rowsToday = meter?.day === today ? meter.rowsToday : 0;
-    const rowsTotal = meter?.rowsTotal ?? 0;
+    const agreement = await this.parts.agreements.get(scope, agreementId);
+    const meter = await inTenant(this.parts.db, scope, (tx) => findMeter(tx, agreement.id));
+    if (!meter) throw notFound('agreement');
+    const now = this.parts.clock.now().toISOString();
+    const rowsToday = meter.day >= now.slice(0, 10) ? meter.rowsToday : 0;
+    const rowsThisMonth = meter.month >= now.slice(0, 7) ? meter.rowsThisMonth : 0;
+    // An amendment may have lowered a limit below what is used up.
+    const left = (limit: number | null, used: number) => (limit === null ? null : Math.max(0, limit - used));
     return {
       rowsToday,
-      rowsTotal,
-      rowsLeftToday: terms.rowsPerDay === null ? null : terms.rowsPerDay - rowsToday,
-      rowsLeftInTotal: terms.rowsInTotal === null ? null : terms.rowsInTotal - rowsTotal,
+      rowsThisMonth,
+      rowsTotal: meter.rowsTotal,
+      rowsLeftToday: left(meter.rowsPerDay, rowsToday),
+      rowsLeftThisMonth: left(meter.rowsPerMonth, rowsThisMonth),
+      rowsLeftInTotal: left(meter.rowsInTotal, meter.rowsTotal),
+      privacyBudgetLeftMilli: left(meter.budgetMilli, meter.budgetUsedMilli),
     };
   }
 }

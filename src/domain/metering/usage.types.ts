@@ -30,14 +30,23 @@ export class Allowance {
   @Field(() => Long, { description: 'Rows charged today (UTC).' })
   rowsToday: number;
 
+  @Field(() => Long, { description: 'Rows charged this month (UTC).' })
+  rowsThisMonth: number;
+
   @Field(() => Long, { description: 'Rows charged in total.' })
   rowsTotal: number;
 
   @Field(() => Long, { nullable: true, description: 'Rows left today (UTC).' })
   rowsLeftToday: number | null;
 
+  @Field(() => Long, { nullable: true, description: 'Rows left this month (UTC).' })
+  rowsLeftThisMonth: number | null;
+
   @Field(() => Long, { nullable: true, description: 'Rows left in total.' })
   rowsLeftInTotal: number | null;
+
+  @Field(() => Long, { nullable: true, description: 'What is left of the privacy budget, in thousandths of epsilon.' })
+  privacyBudgetLeftMilli: number | null;
 }
 
 @ObjectType({

@@ -8,12 +8,12 @@ import type { Answer } from './disclose.js';
  */
 
 /**
- * SHA-256 (salt || "input:" || header || columns), hexadecimal, of the rows as the model takes them. header: JSON of [rows, [name,
+ * SHA-256 (salt || "input:" || header || columns) of the rows as the model takes them. header: JSON of [rows, [name,
  * kind], …], sorted by name, so that it does not depend on the version that an endpoint routes to. Columns in that order:
  * numbers and booleans as float32, dates as int64 (both little-endian), categories as a JSON array of strings. Numbers as
  * text would cost more than the inference.
  */
-export function commitToInput(salt: Buffer, inputs: Signature['inputs'], { rowCount, columns }: Feeds): string {
+export function commitToInput(salt: Buffer, inputs: Signature['inputs'], { rowCount, columns }: Feeds): Buffer {
   const order = byName(inputs);
   const header = JSON.stringify([rowCount, ...order.map((at) => [inputs[at]!.name, inputs[at]!.kind])]);
   const hash = createHash('sha256').update(salt).update(`input:${header}`, 'utf8');
@@ -22,7 +22,7 @@ export function commitToInput(salt: Buffer, inputs: Signature['inputs'], { rowCo
     if (Array.isArray(column)) hash.update(JSON.stringify(column), 'utf8');
     else hash.update(column as Float32Array | BigInt64Array);
   }
-  return hash.digest('hex');
+  return hash.digest();
 }
 
 const orders = new WeakMap<Signature['inputs'], number[]>();
@@ -37,10 +37,10 @@ function byName(inputs: Signature['inputs']): number[] {
   return order;
 }
 
-/** SHA-256 (salt || "output:" || canonical JSON (RFC 8785) of labels, scores, values), hexadecimal, of what was disclosed. */
-export function commitToAnswer(salt: Buffer, answer: Answer): string {
+/** SHA-256 (salt || "output:" || canonical JSON (RFC 8785) of labels, scores, values) of what was disclosed. */
+export function commitToAnswer(salt: Buffer, answer: Answer): Buffer {
   const hash = createHash('sha256').update(salt).update('output:');
-  return hash.update(canonicalAnswer(answer), 'utf8').digest('hex');
+  return hash.update(canonicalAnswer(answer), 'utf8').digest();
 }
 
 /** JSON.stringify writes strings and numbers as the RFC does; only the order of the names is left to see to. */

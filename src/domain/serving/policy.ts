@@ -6,6 +6,9 @@ import type { PublishedSignature } from './endpoint.entity.js';
 /** An agreement as decisions see it. */
 export interface AgreementPolicy {
   readonly id: string;
+  /** Of the terms, and SHA-256 (hexadecimal) of the document that both parties signed. */
+  readonly version: number;
+  readonly documentDigest: string;
   readonly terms: Terms;
   readonly state: AgreementState;
   readonly validFrom: Date;
@@ -20,6 +23,8 @@ export interface Policy {
     readonly name: string;
     readonly state: 'READY' | 'DELETED';
     readonly modelVersionId: string;
+    /** SHA-256 of the model, hexadecimal. */
+    readonly modelDigest: string | null;
     readonly signature: PublishedSignature;
     readonly createdAt: Date;
     readonly routedAt: Date;
@@ -33,7 +38,7 @@ const MOST_TENANTS = 1000;
 
 /**
  * Policies in memory, forgotten when the database notifies a change. Out of touch with the database's news nothing is
- * remembered: every question reads, and predictions are refused. What was decided on news that have not arrived yet is caught by the ledger, which looks at
+ * remembered: every request reads. What was decided on news that have not arrived yet is caught by the ledger, which looks at
  * the agreement again under its lock.
  */
 export class Policies {
@@ -87,9 +92,10 @@ type Row = Policy['endpoint'] & {
 async function readPolicy(gate: Pool, tenantId: string, endpointId: string): Promise<Policy | null> {
   const { rows } = await gate.query<Row>({
     name: 'policy',
-    text: `select e.id, e.tenant_id as "tenantId", e.name, e.state, e.model_version_id as "modelVersionId", e.signature,
+    text: `select e.id, e.tenant_id as "tenantId", e.name, e.state, e.model_version_id as "modelVersionId",
+        (select v.digest from model_version v where v.tenant_id = e.tenant_id and v.id = e.model_version_id) as "modelDigest", e.signature,
         e.created_at as "createdAt", e.routed_at as "routedAt",
-        coalesce((select jsonb_agg(jsonb_build_object('id', a.id, 'terms', a.terms, 'state', a.state,
+        coalesce((select jsonb_agg(jsonb_build_object('id', a.id, 'version', a.version, 'documentDigest', encode(a.document_digest, 'hex'), 'terms', a.terms, 'state', a.state,
             'validFrom', a.valid_from, 'validUntil', a.valid_until) order by a.id)
           from agreement a where a.provider_tenant_id = e.tenant_id and a.endpoint_id = e.id and a.consumer_tenant_id = $2), '[]') as agreements
       from endpoint e where e.id = $1`,

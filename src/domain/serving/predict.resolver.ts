@@ -21,6 +21,13 @@ export class PredictInput {
     description: 'The agreement to charge. Unless told: the oldest one in force that allows the purpose.',
   })
   agreementId?: string | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'A UUID of the caller’s. The same request with the same key again is answered again, recorded and charged once; another request with it is a conflict.',
+  })
+  idempotencyKey?: string | null;
 }
 
 @Resolver()

@@ -8,15 +8,24 @@ import {
 } from '../../ml/infer.js';
 import type { Clock } from '../../platform/clock.js';
 import { AppError, type ErrorCode, type ErrorDetails, notFound } from '../../platform/errors.js';
-import { kindOf, newId } from '../../platform/ids.js';
-import type { Listener } from '../../platform/listen.js';
+import { kindOf } from '../../platform/ids.js';
 import type { Logger } from '../../platform/log.js';
 import type { Scope } from '../../platform/scope.js';
 import { PURPOSES } from '../agreements/agreement.service.js';
-import { type Commitments, type Entry, type LedgerService, type Posted, takeSalt } from '../metering/ledger.service.js';
+import {
+  type Entry,
+  leafHashOf,
+  type LedgerService,
+  newPredictionId,
+  type Posted,
+  predictionIdOf,
+  type Receipt,
+  receiptOf,
+  type Salts,
+} from '../metering/ledger.service.js';
 import type { ModelService } from '../models/model.service.js';
 import { commitToAnswer, commitToInput } from './commitment.js';
-import { type Admission, decide, type Decision, notInForceMessage } from './decide.js';
+import { type Admission, decide, type Decision, type Disclosed, notInForceMessage } from './decide.js';
 import { type Answer, disclose } from './disclose.js';
 import type { PublishedSignature } from './endpoint.entity.js';
 import type { Policies, Policy } from './policy.js';
@@ -30,7 +39,13 @@ export interface PredictRequest {
   readonly agreementId?: string | null;
   /** The only version that may answer; NOT_FOUND if the endpoint routes to another. */
   readonly modelVersionId?: string | null;
+  /** A UUID: the same request again gets the same answer, and is charged once. */
+  readonly idempotencyKey?: string | null;
+  /** Through which door it came; recorded. */
+  readonly door?: Door;
 }
+
+export type Door = 'GRAPHQL' | 'OPEN_INFERENCE' | 'BATCH';
 
 /** The rows: lists of equal length by the name of the column, or in the form of another door. */
 export type Asked =
@@ -50,6 +65,9 @@ export interface Prediction extends Answer {
   readonly leafHashHex: string;
   /** Opens the digests of input and output in the audit entry. */
   readonly saltHex: string;
+  readonly receipt: Receipt;
+  /** It was answered, recorded and charged before, and is told once more. */
+  readonly isRepetition: boolean;
   readonly at: Date;
   readonly latencyMs: number;
 }
@@ -57,10 +75,10 @@ export interface Prediction extends Answer {
 export interface PredictServiceParts {
   readonly clock: Clock;
   readonly log: Logger;
-  readonly listener: Listener;
   readonly policies: Policies;
   readonly models: ModelService;
   readonly ledger: LedgerService;
+  readonly salts: Salts;
   readonly sessions: SessionPool;
   readonly batcher: Batcher;
 }
@@ -70,17 +88,16 @@ export class PredictService {
   constructor(private readonly parts: PredictServiceParts) {}
 
   /**
-   * Throws what `decide` denies, what the ledger refuses, INPUT_INVALID, ENDPOINT_NOT_READY. All but NOT_FOUND and FORBIDDEN
-   * are recorded, with their code. UNAVAILABLE if rights may have changed without this process having heard of it.
+   * Throws what `decide` denies, what the ledger refuses, INPUT_INVALID, ENDPOINT_NOT_READY, REPETITION_IMPOSSIBLE; INVALID_INPUT for
+   * a key that is no UUID. All but NOT_FOUND, FORBIDDEN, INVALID_INPUT are recorded, with their code.
    */
   async predict(scope: Scope, request: PredictRequest & Asked): Promise<Prediction> {
-    const started = performance.now();
-    const { listener } = this.parts;
-    if (!listener.isInTouch() && !(await listener.regainTouch()))
-      throw new AppError('UNAVAILABLE', 'The database does not say whether the agreement still holds.', {
-        retryAfterMs: 1000,
-      });
+    const startedAt = performance.now();
     const { purpose = null } = request;
+    const idempotencyKey = request.idempotencyKey ?? null;
+    const isRepeatable = idempotencyKey !== null;
+    const predictionId = isRepeatable ? predictionIdOf(scope.tenantId, idempotencyKey) : newPredictionId();
+    const asked = { predictionId, isRepeatable, startedAt, door: request.door ?? 'GRAPHQL' };
     const rows = request.rows ?? new ColumnRows(request.columns);
     const { rowCount } = rows;
     const { policy, decision } = await this.judge(scope, request, rowCount);
@@ -90,47 +107,54 @@ export class PredictService {
       if (!policy || code === 'NOT_FOUND' || code === 'FORBIDDEN') throw new AppError(code, message, details);
       // Into the ledger goes no text of the caller's: one that the database refuses would take the whole flush along.
       const declared = purpose !== null && Object.hasOwn(PURPOSES, purpose) ? purpose : null;
-      const about = { policy, rowCount, purpose: declared, agreementId: decision.agreementId };
+      const about = { ...asked, policy, rowCount, purpose: declared, agreementId: decision.agreementId };
       return this.refuse(scope, about, new AppError(code, message, details));
     }
-    if ((request.modelVersionId ?? policy!.endpoint.modelVersionId) !== policy!.endpoint.modelVersionId)
-      throw notFound('model version');
-    const about = { policy: policy!, rowCount, purpose, agreementId: decision.agreementId };
+    const { modelVersionId } = policy!.endpoint;
+    if ((request.modelVersionId ?? modelVersionId) !== modelVersionId) throw notFound('model version');
+    const about = { ...asked, policy: policy!, rowCount, purpose, agreementId: decision.agreementId };
     let inferred: Inferred;
     try {
-      inferred = await this.infer(about.policy, rows);
+      inferred = await this.infer(about.policy, modelVersionId, rows);
     } catch (error) {
-      return this.refuse(scope, about, this.refusalOf(scope, error, about.policy));
+      return this.refuse(scope, about, this.refusalOf(error, about.policy));
     }
-    return this.settle(scope, { about, decision, inferred, started });
+    return this.settle(scope, { about, decision, inferred, rows });
   }
 
   /** The answer leaves after the commit, or not at all. */
   private async settle(scope: Scope, done: Done): Promise<Prediction> {
-    const { about, decision, inferred, started } = done;
+    const { about, decision, inferred } = done;
     const answer = disclose(inferred.inference, decision.disclosure);
-    const salt = takeSalt();
-    const entry = entryOf(about, {
-      disclosure:
-        decision.disclosure.kind === 'SCORES' ? `SCORES:${decision.disclosure.digits}` : decision.disclosure.kind,
+    const salt = this.parts.salts.of(about.predictionId);
+    const commitments = {
       inputDigest: commitToInput(salt, inferred.inputs, inferred.feeds),
       outputDigest: commitToAnswer(salt, answer),
-    });
+    };
+    const entry = { ...entryOf(about, decision.disclosure), commitments };
     const posted = await this.parts.ledger.record(scope, entry);
     if (posted.refusal !== null) throw ledgerRefusal(posted, about.rowCount);
-    return {
-      ...answer,
-      id: entry.predictionId,
-      rowCount: about.rowCount,
-      modelVersionId: about.policy.endpoint.modelVersionId,
-      signature: about.policy.endpoint.signature,
-      agreementId: about.agreementId,
-      logIndex: posted.logIndex,
-      leafHashHex: posted.leafHash.toString('hex'),
-      saltHex: salt.toString('hex'),
-      at: posted.at,
-      latencyMs: Math.round((performance.now() - started) * 10) / 10,
-    };
+    const told = posted.isRepetition ? await this.repeat(posted, done, { answer, salt }) : answer;
+    const modelVersionId = posted.context['modelVersionId'] as string;
+    return predictionOf({ about, answer: told, posted, salt, modelVersionId });
+  }
+
+  /**
+   * The answer of then once more, on the version of then. What it was is not kept, only its digest: an answer with another one is not
+   * given, because the agreement or the version has changed, or the version is gone.
+   */
+  private async repeat(posted: Posted, { about, decision, rows }: Done, now: { answer: Answer; salt: Buffer }) {
+    const isThatOfThen = (answer: Answer) =>
+      commitToAnswer(now.salt, answer).toString('hex') === posted.entry.outputDigest;
+    if (isThatOfThen(now.answer)) return now.answer;
+    const modelVersionId = posted.context['modelVersionId'] as string;
+    const inferred = await this.infer(about.policy, modelVersionId, rows).catch(() => null);
+    const answer = inferred && disclose(inferred.inference, decision.disclosure);
+    if (answer && isThatOfThen(answer)) return answer;
+    throw new AppError(
+      'REPETITION_IMPOSSIBLE',
+      'The answer of then cannot be given again: the model or what may be told has changed since.',
+    );
   }
 
   /**
@@ -154,17 +178,17 @@ export class PredictService {
   }
 
   /** The model is read on behalf of the endpoint's tenant: only after the decision that the caller may have its answer. */
-  private infer({ endpoint }: Policy, rows: Rows): Promise<Inferred> {
+  private infer({ endpoint }: Policy, modelVersionId: string, rows: Rows): Promise<Inferred> {
     const { sessions, batcher, models } = this.parts;
-    const load = async () => (await models.readOnnx({ tenantId: endpoint.tenantId }, endpoint.modelVersionId)).onnx;
-    return sessions.use(endpoint.modelVersionId, load, async (model) => {
+    const load = async () => (await models.readOnnx({ tenantId: endpoint.tenantId }, modelVersionId)).onnx;
+    return sessions.use(modelVersionId, load, async (model) => {
       const { inputs } = model.signature;
       const feeds = rows.encode(inputs, endpoint.signature.inputs);
       return { inputs, feeds, inference: await batcher.infer(model, feeds) };
     });
   }
 
-  private refusalOf({ requestId }: Scope, error: unknown, { endpoint }: Policy): AppError {
+  private refusalOf(error: unknown, { endpoint }: Policy): AppError {
     if (error instanceof InputError) {
       const { column, row, message } = error;
       const where = [...(column === null ? [] : [`column ${column}`]), ...(row === null ? [] : [`row ${row}`])];
@@ -174,7 +198,7 @@ export class PredictService {
     // Only the kind of the error: the runtime's messages may quote what they were given.
     const kind = error instanceof AppError ? error.code : error instanceof Error ? error.name : 'unknown';
     this.parts.log.error(
-      { endpointId: endpoint.id, modelVersionId: endpoint.modelVersionId, kind, requestId },
+      { endpointId: endpoint.id, modelVersionId: endpoint.modelVersionId, kind },
       'inference failed',
     );
     return new AppError('ENDPOINT_NOT_READY', 'The endpoint does not answer at present.', { retryAfterMs: 1000 });
@@ -188,6 +212,10 @@ export class PredictService {
 }
 
 interface About {
+  readonly predictionId: Buffer;
+  readonly isRepeatable: boolean;
+  readonly startedAt: number;
+  readonly door: Door;
   readonly policy: Policy;
   readonly agreementId: string | null;
   readonly purpose: string | null;
@@ -205,24 +233,78 @@ interface Done {
   readonly about: About;
   readonly decision: Admission;
   readonly inferred: Inferred;
-  readonly started: number;
+  readonly rows: Rows;
 }
 
-function entryOf({ policy, agreementId, purpose, rowCount }: About, commitments: Commitments | null): Entry {
+/** Of the replica that infers. */
+const REGION = 'local';
+
+function entryOf({ policy, agreementId, ...about }: About, disclosure: Disclosed | null): Entry {
+  const { endpoint, agreements } = policy;
+  const agreement = agreements.find(({ id }) => id === agreementId) ?? null;
   return {
-    predictionId: newId('prediction'),
-    providerTenantId: policy.endpoint.tenantId,
-    endpointId: policy.endpoint.id,
-    agreementId,
-    modelVersionId: policy.endpoint.modelVersionId,
-    purpose,
-    rowCount,
+    ...about,
+    providerTenantId: endpoint.tenantId,
+    endpointId: endpoint.id,
+    agreement: agreement && {
+      id: agreement.id,
+      version: agreement.version,
+      documentDigest: agreement.documentDigest,
+    },
+    model: { versionId: endpoint.modelVersionId, digest: endpoint.modelDigest },
+    disclosure,
+    region: REGION,
+    declaredRegion: null,
+    deviceId: null,
+    proof: null,
     refusal: null,
-    commitments,
+    commitments: null,
+  };
+}
+
+interface Told {
+  readonly about: About;
+  readonly answer: Answer;
+  readonly posted: Posted;
+  readonly salt: Buffer;
+  readonly modelVersionId: string;
+}
+
+/** The receipt is made when it is asked for. */
+function predictionOf({ about, answer, posted, salt, modelVersionId }: Told): Prediction {
+  return {
+    ...answer,
+    id: posted.entry.predictionId,
+    rowCount: about.rowCount,
+    modelVersionId,
+    signature: about.policy.endpoint.signature,
+    agreementId: about.agreementId,
+    logIndex: posted.entry.index,
+    leafHashHex: leafHashOf(posted).toString('hex'),
+    saltHex: salt.toString('hex'),
+    get receipt() {
+      return receiptOf(posted, salt);
+    },
+    isRepetition: posted.isRepetition,
+    at: posted.at,
+    latencyMs: Math.round((performance.now() - about.startedAt) * 10) / 10,
   };
 }
 
 const REFUSED: Partial<Record<ErrorCode, (posted: Posted, rowCount: number) => [string, ErrorDetails?]>> = {
+  QUOTA_SECOND_EXCEEDED: ({ detail, at }, rowCount) => [
+    `The agreement has ${detail} rows left in this second; the request has ${rowCount}.`,
+    { retryAfterMs: 1000 - (at.getTime() % 1000) },
+  ],
+  QUOTA_MONTH_EXCEEDED: ({ detail, at }, rowCount) => [
+    `The agreement has ${detail} rows left this month (UTC); the request has ${rowCount}.`,
+    { retryAfterMs: Date.UTC(at.getUTCFullYear(), at.getUTCMonth() + 1) - at.getTime() },
+  ],
+  PRIVACY_BUDGET_SPENT: ({ detail }, rowCount) => [
+    `The privacy budget of the agreement is enough for ${detail} more rows; the request has ${rowCount}.`,
+  ],
+  PROOF_REPLAYED: () => ['This proof of possession was used before.'],
+  IDEMPOTENCY_CONFLICT: () => ['This idempotency key was used for another request.', { field: 'input.idempotencyKey' }],
   QUOTA_DAY_EXCEEDED: ({ detail, at }, rowCount) => [
     `The agreement has ${detail} rows left today (UTC); the request has ${rowCount}.`,
     { retryAfterMs: 86_400_000 - (at.getTime() % 86_400_000) },
@@ -231,7 +313,7 @@ const REFUSED: Partial<Record<ErrorCode, (posted: Posted, rowCount: number) => [
     `The agreement has ${detail} rows left in total; the request has ${rowCount}.`,
   ],
   AGREEMENT_NOT_IN_FORCE: ({ detail }) => [notInForceMessage(detail ?? 'MISSING')],
-  UNAUTHENTICATED: () => ['The API key has been revoked or has expired.'],
+  UNAUTHENTICATED: () => ['The API key or the device has been revoked or has expired.'],
 };
 
 function ledgerRefusal(posted: Posted, rowCount: number): AppError {

@@ -1,5 +1,5 @@
 import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
-import { Columns, connectionOf, Long, Node, resultOf, DateTime } from '../../platform/graphql.js';
+import { Columns, connectionOf, JsonObject, Long, Node, resultOf, DateTime } from '../../platform/graphql.js';
 
 @ObjectType({
   implements: Node,
@@ -100,6 +100,17 @@ export class Prediction {
       'The salt of the digests of input and output in the audit entry, in hexadecimal. Kept nowhere else: keep it to prove later what was asked and answered.',
   })
   saltHex: string;
+
+  @Field(() => JsonObject, {
+    description:
+      'What proves to anybody with the platform’s public key that the log holds this entry (docs/api.md). Holds the salt.',
+  })
+  receipt: object;
+
+  @Field(() => Boolean, {
+    description: 'Whether this answer was recorded and charged before, under the same idempotency key.',
+  })
+  isRepetition: boolean;
 
   @Field(() => DateTime, { description: 'When it was recorded.' })
   at: Date;

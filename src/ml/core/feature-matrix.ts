@@ -93,14 +93,10 @@ function unscaled(feature: NumericFeature, values: Float64Array, at: number, wid
         out[to] = datePart(values[rows === null ? from + i : rows[from + i]!]!, part);
     };
   }
-  if (feature.kind === 'date')
-    return (out, rows, from, size) => {
-      for (let i = 0, to = at; i < size; i++, to += width)
-        out[to] = values[rows === null ? from + i : rows[from + i]!]! / DAY_MS;
-    };
+  const divisor = feature.kind === 'date' ? DAY_MS : 1;
   return (out, rows, from, size) => {
-    if (rows === null) for (let i = 0, to = at; i < size; i++, to += width) out[to] = values[from + i]!;
-    else for (let i = 0, to = at; i < size; i++, to += width) out[to] = values[rows[from + i]!]!;
+    for (let i = 0, to = at; i < size; i++, to += width)
+      out[to] = values[rows === null ? from + i : rows[from + i]!]! / divisor;
   };
 }
 

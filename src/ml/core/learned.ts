@@ -68,7 +68,5 @@ export interface OutOfBag {
 
 /** y of the rows, in their order. */
 export function pick(values: Float64Array, rows: Uint32Array): Float64Array {
-  const picked = new Float64Array(rows.length);
-  for (let i = 0; i < rows.length; i++) picked[i] = values[rows[i]];
-  return picked;
+  return Float64Array.from(rows, (row) => values[row]);
 }
