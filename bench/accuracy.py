@@ -1,7 +1,8 @@
-"""The scikit-learn side of bench/accuracy.ts: reads one request per line (JSON), answers one line of metrics.
+"""The references of bench/accuracy.ts: reads one request per line (JSON), answers one line of metrics.
 
-Same rows, same split, parameters as near as the libraries allow. Boosting is stopped as Concordat does it: the round of least
-validation loss, searched until 25 rounds bring nothing better.
+Same rows, same split, parameters as near as the libraries allow; categories as each library's own guide has them: one-hot for
+scikit-learn's trees, as they are for HistGradientBoosting, XGBoost (one-hot as well) and LightGBM. Boosting is stopped as Concordat does it:
+the round of least validation loss, searched until 25 rounds bring nothing better. A library that is not installed is left out.
 """
 import json
 import sys
@@ -23,13 +24,15 @@ try:
 except ImportError:
     XGBClassifier = XGBRegressor = None
 try:
-    from lightgbm import LGBMClassifier, LGBMRegressor
+    import lightgbm
 except ImportError:
-    LGBMClassifier = LGBMRegressor = None
+    lightgbm = None
 
 PATIENCE = 25
 # More categories than this are an identifier, or too many for a library to take as such.
 MOST_CATEGORIES = 254
+# As Concordat counts a probability of 0.
+LEAST_PROBABILITY = np.finfo(np.float64).eps
 
 
 def numeric_and_text(frame):
@@ -44,12 +47,32 @@ def encoded(frame, model, scale):
     return make_pipeline(ColumnTransformer([("n", make_pipeline(*number_steps), numbers), ("t", onehot, text)]), model)
 
 
-def passed(frame, model, as_codes):
+def passed(frame, model):
     """For libraries that take missing numbers as they are."""
     numbers, text = numeric_and_text(frame)
+    onehot = OneHotEncoder(handle_unknown="ignore", min_frequency=5)
+    return make_pipeline(ColumnTransformer([("n", "passthrough", numbers), ("t", onehot, text)], sparse_threshold=0), model)
+
+
+def typed(x, frame):
+    """For XGBoost: categories as such, those of the training rows x."""
+    numbers, text = numeric_and_text(x)
+    return frame[numbers + text].assign(**{c: pd.Categorical(frame[c], categories=sorted(x[c].dropna().unique())) for c in text})
+
+
+def light(x, y, tx, is_class):
+    """Test predictions of LightGBM at its defaults."""
+    numbers, text = numeric_and_text(x)
     codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
-    other = codes if as_codes else OneHotEncoder(handle_unknown="ignore", min_frequency=5)
-    return make_pipeline(ColumnTransformer([("n", "passthrough", numbers), ("t", other, text)], sparse_threshold=0), model)
+    prepare = ColumnTransformer([("n", "passthrough", numbers), ("t", codes, text)], sparse_threshold=0)
+    features = prepare.fit_transform(x).astype(np.float64)
+    classes = len(np.unique(y)) if is_class else 0
+    objective = "regression" if classes == 0 else "binary" if classes == 2 else "multiclass"
+    known = np.searchsorted(np.unique(y), y) if is_class else y
+    parameters = {"objective": objective, "verbose": -1, "num_threads": 2, **({"num_class": classes} if classes > 2 else {})}
+    data = lightgbm.Dataset(features, known, categorical_feature=list(range(len(numbers), len(numbers) + len(text))))
+    p = lightgbm.train(parameters, data, 100).predict(prepare.transform(tx).astype(np.float64))
+    return np.column_stack([1 - p, p]) if classes == 2 else p
 
 
 def boosted(frame, is_class):
@@ -81,9 +104,10 @@ def stopped(x, y, vx, vy, tx, is_class):
 def figures(y, p, classes, is_class):
     if not is_class:
         return {"RMSE": float(np.sqrt(mean_squared_error(y, p))), "R2": float(r2_score(y, p))}
+    p = np.asarray(p, dtype=np.float64)
     labels = classes[np.argmax(p, axis=1)]
     auc = roc_auc_score(y == classes[1], p[:, 1]) if len(classes) == 2 else roc_auc_score(y, p, multi_class="ovr", labels=classes)
-    return {"ACCURACY": float(accuracy_score(y, labels)), "AUC": float(auc), "LOG_LOSS": float(log_loss(y, p, labels=classes))}
+    return {"ACCURACY": float(accuracy_score(y, labels)), "AUC": float(auc), "LOG_LOSS": float(log_loss(y, p, labels=classes, eps=LEAST_PROBABILITY))}
 
 
 def answer(request):
@@ -112,19 +136,27 @@ def answer(request):
         "LINEAR": encoded(x, LogisticRegression(C=1, max_iter=5000) if is_class else Ridge(alpha=1), True),
     }
     if XGBClassifier is not None:
-        models["XGBOOST"] = passed(x, (XGBClassifier if is_class else XGBRegressor)(tree_method="hist", n_jobs=2), False)
-    if LGBMClassifier is not None:
-        models["LIGHTGBM"] = passed(x, (LGBMClassifier if is_class else LGBMRegressor)(n_jobs=2, verbose=-1), True)
+        kind = XGBClassifier if is_class else XGBRegressor
+        models["XGBOOST"] = kind(tree_method="hist", n_jobs=2, enable_categorical=True)
+        models["XGBOOST, equal input"] = passed(x, kind(tree_method="hist", n_jobs=2))
+    if lightgbm is not None:
+        models["LIGHTGBM"] = None
+    models = {name: model for name, model in models.items() if name.split(",")[0] in request["algorithms"]}
     result = {}
     for name, model in models.items():
         start = time.perf_counter()
-        if model is None:
-            model, p = stopped(x, y, vx, vy, tx, is_class)
+        if name == "GRADIENT_BOOSTING":
+            _, p = stopped(x, y, vx, vy, tx, is_class)
+        elif name == "LIGHTGBM":
+            p = light(x, y, tx, is_class)
+        elif name == "XGBOOST":
+            model.fit(typed(x, x), y)
+            p = model.predict_proba(typed(x, tx)) if is_class else model.predict(typed(x, tx))
         else:
             model.fit(x, y)
             p = model.predict_proba(tx) if is_class else model.predict(tx)
         seconds = time.perf_counter() - start
-        classes = model.classes_ if is_class else None
+        classes = np.unique(y) if is_class else None
         result[name] = {**figures(ty, p, classes, is_class), "seconds": seconds}
     return result
 

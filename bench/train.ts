@@ -2,8 +2,9 @@
  * Boosting beside XGBoost's `hist` on the same data with the same parameters, on two threads each, in interleaved runs, every
  * run a process of its own: `npm run bench -- train [--full] [--runs 5] [--threads 1] [--only name] [--json]`. Time is binning
  * and training; memory is the peak over the loaded data; small tables are trained several times in one process. XGBoost is
- * taken from the Python at PYTHON (/usr/bin/python3); without it only our figures are shown. The log loss is compared with the
- * better one of XGBoost's and that of scikit-learn's HistGradientBoosting, where that is installed.
+ * taken from the Python at PYTHON (/usr/bin/python3); without it only our figures are shown. Every run has rows of its own, so
+ * that the log loss is a mean over several samples, with its standard error. It is compared with the better mean of XGBoost's and
+ * that of scikit-learn's HistGradientBoosting, where that is installed.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -34,7 +35,7 @@ interface Order {
   /** Whether prediction of the training rows is timed. */
   readonly predicts: boolean;
   /** Whether scikit-learn's boosting is asked for its log loss too. */
-  readonly asksOthers: boolean;
+  readonly asksOther: boolean;
   readonly repeats: number;
   readonly threads: number | null;
   readonly referenceThreads: number;
@@ -42,6 +43,8 @@ interface Order {
 interface Outcome {
   readonly seconds: number;
   readonly logLoss: number;
+  /** Of scikit-learn's boosting. */
+  readonly otherLogLoss?: number | null;
   readonly peakBytes: number;
   readonly predictSeconds: number | null;
 }
@@ -162,37 +165,73 @@ interface Row {
   readonly ratio: number | null;
   readonly target: number;
   readonly met: boolean | null;
+  /** Standard error of the difference over the runs, for log losses. */
+  readonly error?: number | null;
+}
+
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** Medians, and their ratio. */
+function medianRow(name: string, target: number, mine: readonly number[], other: readonly number[]): Row {
+  const [ours, reference] = [median(mine), other.length > 0 ? median(other) : null];
+  const ratio = reference === null ? null : ours / reference;
+  return { name, ours, reference, ratio, target, met: ratio === null ? null : ratio <= target };
+}
+
+/** The difference of means from the reference whose mean is less. */
+function lossRow(one: Case, mine: readonly Outcome[], other: readonly Outcome[]): Row {
+  const name = `${one.name}: log loss (difference)`;
+  const losses = mine.map(({ logLoss }) => logLoss);
+  const ours = mean(losses);
+  const references = [other.map(({ logLoss }) => logLoss), other.map(({ otherLogLoss }) => otherLogLoss ?? Infinity)];
+  const best = references.toSorted((a, b) => mean(a) - mean(b))[0]!;
+  if (best.length === 0) return { name, ours, reference: null, ratio: null, target: LOSS_MARGIN, met: null };
+  const differences = losses.map((loss, run) => loss - best[run]!);
+  const ratio = mean(differences);
+  const squares = differences.reduce((sum, difference) => sum + (difference - ratio) ** 2, 0);
+  const error = losses.length > 1 ? Math.sqrt(squares / (losses.length - 1) / losses.length) : null;
+  return { name, ours, reference: mean(best), ratio, target: LOSS_MARGIN, met: ratio <= LOSS_MARGIN, error };
 }
 
 function rowsOf(one: Case, mine: readonly Outcome[], other: readonly Outcome[]): Row[] {
-  const of = (name: string, key: keyof Outcome, target: number): Row => {
-    const [a, b] = [mine, other].map((all) => (all.length > 0 ? median(all.map((outcome) => outcome[key]!)) : null));
-    // Log losses are compared by their difference.
-    const ratio = b === null || b === undefined ? null : key === 'logLoss' ? a! - b : a! / b;
-    const rowName = `${one.name}: ${name}`;
-    return {
-      name: rowName,
-      ours: a!,
-      reference: b ?? null,
-      ratio,
+  const row = (name: string, key: 'seconds' | 'peakBytes' | 'predictSeconds', target: number): Row =>
+    medianRow(
+      `${one.name}: ${name}`,
       target,
-      met: ratio === null ? null : ratio <= target,
-    };
-  };
-  const seconds = of('seconds', 'seconds', one.target);
+      ...([mine, other].map((all) => all.map((outcome) => outcome[key]!)) as [number[], number[]]),
+    );
+  const seconds = row('seconds', 'seconds', one.target);
   if (one.repeats > 1) return [seconds];
   return [
     seconds,
-    of('log loss (difference)', 'logLoss', LOSS_MARGIN),
-    of('peak bytes', 'peakBytes', MEMORY_TARGET),
-    ...(one.predictTarget === undefined ? [] : [of('prediction, seconds', 'predictSeconds', one.predictTarget)]),
+    lossRow(one, mine, other),
+    row('peak bytes', 'peakBytes', MEMORY_TARGET),
+    ...(one.predictTarget === undefined ? [] : [row('prediction, seconds', 'predictSeconds', one.predictTarget)]),
   ];
+}
+
+function orderOf(one: Case, [train, test]: readonly [BenchData, BenchData], folder: string): Order {
+  const threads = option('--threads');
+  return {
+    leaves: one.leaves,
+    repeats: one.repeats,
+    predicts: one.predictTarget !== undefined,
+    train: save(folder, 'train', train),
+    test: save(folder, 'test', test),
+    rows: train.y.length,
+    testRows: test.y.length,
+    columns: train.columns.length,
+    categorical: train.categorical,
+    rounds: ROUNDS,
+    threads: threads === null ? null : Number(threads),
+    referenceThreads: one.referenceThreads ?? 2,
+    asksOther: one.repeats === 1,
+  };
 }
 
 async function compare(): Promise<void> {
   const runs = Number(option('--runs') ?? 3);
   const only = option('--only');
-  const threads = option('--threads');
   const chosen = CASES.filter(({ name, isLong }) =>
     only === null ? !isLong || args.includes('--full') : name === only,
   );
@@ -201,37 +240,20 @@ async function compare(): Promise<void> {
   let hasReference = true;
   try {
     for (const one of chosen) {
-      const data = await one.make();
-      if (data === null) {
-        console.log(`${one.name} is left out: its data is not in DATA.`);
-        continue;
-      }
-      const [train, test] = data;
-      const order: Order = {
-        leaves: one.leaves,
-        repeats: one.repeats,
-        predicts: one.predictTarget !== undefined,
-        train: save(folder, 'train', train),
-        test: save(folder, 'test', test),
-        rows: train.y.length,
-        testRows: test.y.length,
-        columns: train.columns.length,
-        categorical: train.categorical,
-        rounds: ROUNDS,
-        threads: threads === null ? null : Number(threads),
-        referenceThreads: one.referenceThreads ?? 2,
-        asksOthers: false,
-      };
       const [mine, other]: [Outcome[], Outcome[]] = [[], []];
       for (let run = 0; run < runs; run++) {
+        const data = await one.make(run + 1);
+        if (data === null) break;
+        const order = orderOf(one, data, folder);
         mine.push(ours(order));
-        const outcome = hasReference ? theirs({ ...order, asksOthers: run === 0 }) : null;
+        const outcome = hasReference ? theirs(order) : null;
         if (outcome === null) hasReference = false;
         else other.push(outcome);
       }
-      // The best reference's log loss counts; scikit-learn's, being the same each time, is asked for once.
-      const best = Math.min(...other.map(({ logLoss }) => logLoss));
-      other.forEach((outcome, run) => (other[run] = { ...outcome, logLoss: best }));
+      if (mine.length === 0) {
+        console.log(`${one.name} is left out: its data is not in DATA.`);
+        continue;
+      }
       const made = rowsOf(one, mine, other);
       rows.push(...made);
       made.forEach(print);
@@ -244,12 +266,12 @@ async function compare(): Promise<void> {
   if (args.includes('--json')) console.log(JSON.stringify({ bench: 'train', rows }));
 }
 
-function print({ name, ours: mine, reference, ratio, target, met }: Row): void {
+function print({ name, ours: mine, reference, ratio, target, met, error }: Row): void {
   const show = (value: number | null): string =>
     value === null ? '-' : value > 1e5 ? `${(value / 2 ** 20).toFixed(0)} MiB` : value.toFixed(value < 1 ? 5 : 3);
   const verdict = met === null ? '' : met ? 'met' : 'MISSED';
   console.log(
-    `${name.padEnd(52)} ours ${show(mine).padStart(9)}  XGBoost ${show(reference).padStart(9)}  ratio ${show(ratio).padStart(8)}  target ${target}  ${verdict}`,
+    `${name.padEnd(52)} ours ${show(mine).padStart(9)}  XGBoost ${show(reference).padStart(9)}  ratio ${show(ratio).padStart(8)}  target ${target}  ${verdict}${error ? ` (± ${error.toFixed(5)})` : ''}`,
   );
 }
 

@@ -131,17 +131,14 @@ function mayGrow(rules: DeepRules, rows: readonly Row[], depth: number): boolean
 
 function leafValues(rules: DeepRules, rows: readonly Row[]): number[] {
   const total = weightOf(rows);
+  const smoothed = (weight: number, k: number): number =>
+    (weight + rules.leafSmooth * rules.shares[k]!) / (total + rules.leafSmooth);
   if (rules.criterion === 'ABSOLUTE') return [rules.mean + medianOf(rows)];
   if (rules.criterion !== 'SQUARED')
-    return zeros(rules.width).map(
-      (_, k) =>
-        sum(
-          rows.filter(({ value }) => value === k),
-          ({ weight }) => weight,
-        ) / total,
-    );
-  const mean = rules.mean + sum(rows, ({ value }) => value) / total;
-  return rules.width === 1 ? [mean] : [1 - mean, mean];
+    return zeros(rules.width).map((_, k) => smoothed(weightOf(rows.filter(({ value }) => value === k)), k));
+  const weighted = sum(rows, ({ value }) => value);
+  if (rules.width === 1) return [rules.mean + weighted / total];
+  return [1 - smoothed(weighted, 1), smoothed(weighted, 1)];
 }
 
 /** The middle of the weighted medians. */
@@ -262,7 +259,8 @@ function candidates(
   cells: readonly Cell[],
 ): CandidateSide[] {
   const { categorical } = table.features[feature]!;
-  if (rules.isRandom) return [categorical ? drawSubset(cells, random) : drawCut(table, feature, cells, random)];
+  if (rules.isRandom)
+    return [categorical ? drawPrefix(rules, rows, cells, random) : drawCut(table, feature, cells, random)];
   if (!categorical)
     return cells.map((_, i) => ({
       left: cells.slice(0, i + 1),
@@ -317,14 +315,23 @@ function drawCut(table: BinnedTable, feature: number, cells: readonly Cell[], ra
   return { left: cells.slice(0, i + 1), l2: 0, threshold: isBetween ? drawn : thresholdOf(table, feature, cells, i) };
 }
 
-function drawSubset(cells: readonly Cell[], random: State): CandidateSide {
-  const order = [...cells];
-  let count = 0;
-  for (let i = 0; i < order.length; i++) {
-    if (random.float() >= 0.5) continue;
-    [order[count], order[i]] = [order[i]!, order[count]!];
-    count++;
-  }
-  const taken = Math.max(1, count === order.length ? order.length - 1 : count);
-  return { left: order.slice(0, taken), l2: 0, threshold: 0 };
+/** Of the categories in the order by one of the keys, as many as drawn. */
+function drawPrefix(rules: DeepRules, rows: readonly Row[], cells: readonly Cell[], random: State): CandidateSide {
+  const smooth = cells.length <= FEW_CATEGORIES ? 0 : rules.catSmooth;
+  const key = randomKey(rules, rows, random);
+  const keys = new Map(cells.map((cell) => [cell, key(cell.rows, smooth)]));
+  const order = cells.toSorted((a, b) => keys.get(a)! - keys.get(b)! || a.bin - b.bin);
+  const count = cells.length > 2 ? 1 + random.below(cells.length - 1) : 1;
+  return { left: order.slice(0, count), l2: 0, threshold: 0 };
+}
+
+function randomKey(
+  rules: DeepRules,
+  all: readonly Row[],
+  random: State,
+): (rows: readonly Row[], smooth: number) => number {
+  if (rules.criterion === 'SQUARED' || rules.criterion === 'ABSOLUTE') return categoryKeys(rules, all)[0]!;
+  const present = [...new Set(all.map(({ value }) => value))].sort((a, b) => a - b);
+  const wanted = present[random.below(present.length)]!;
+  return (rows, smooth) => weightOf(rows.filter(({ value }) => value === wanted)) / (weightOf(rows) + smooth);
 }

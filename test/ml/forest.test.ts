@@ -52,9 +52,12 @@ const pickOf = <T>(values: readonly T[]): T => values[rng.below(values.length)]!
 function randomRules(rows: number, features: number): DeepRules {
   const criterion = pickOf(['SQUARED', 'GINI', 'ENTROPY', 'ABSOLUTE'] as const);
   const bootstrap = rng.float() < 0.5;
+  const width = { SQUARED: 1 + rng.below(2), ABSOLUTE: 1 }[criterion as string] ?? 2 + rng.below(6);
   return {
     criterion,
-    width: { SQUARED: 1 + rng.below(2), ABSOLUTE: 1 }[criterion as string] ?? 2 + rng.below(6),
+    width,
+    leafSmooth: pickOf([0, 0.5, 2]),
+    shares: Float64Array.from({ length: width }, (_, k) => (2 * (k + 1)) / (width * (width + 1))),
     mean: 0,
     maxDepth: pickOf([0, 0, 1, 3]),
     minSamplesLeaf: pickOf([1, 1, 2, 5]),

@@ -14,7 +14,7 @@ import {
   chooseCategories,
   chooseNumber,
   drawCut,
-  drawSubset,
+  drawPrefix,
   FEW_CATEGORIES,
   keepHeavy,
   longestPrefix,
@@ -23,6 +23,7 @@ import {
   sortByKey,
 } from './deep-order';
 import { Desk, ENTROPY, Forest } from './deep-state';
+import { below } from './random';
 
 /** Orders of categories by a class's share that are tried at a node. */
 const MOST_CLASS_ORDERS: i32 = 8;
@@ -76,20 +77,21 @@ export function wipeClasses(desk: Desk, bin: i32): void {
 
 export function findClasses(forest: Forest, random: usize, desk: Desk, isCategory: bool): void {
   const length = desk.length;
-  if (forest.isRandom) {
-    const i = isCategory ? drawSubset(random, desk) - 1 : drawCut(forest, random, desk);
-    if (scan(forest, desk, i, i + 1, 0) < 0) return;
-    if (isCategory) return chooseCategories(desk, i + 1);
-    chooseNumber(forest, desk, i);
-    if (i + 1 < length) desk.threshold = desk.drawn;
-    return;
-  }
   if (!isCategory) {
-    const i = scan(forest, desk, 0, length, 0);
-    if (i >= 0) chooseNumber(forest, desk, i);
+    const drawn = forest.isRandom ? drawCut(forest, random, desk) : 0;
+    const i = scan(forest, desk, drawn, forest.isRandom ? drawn + 1 : length, 0);
+    if (i < 0) return;
+    chooseNumber(forest, desk, i);
+    if (forest.isRandom && i + 1 < length) desk.threshold = desk.drawn;
     return;
   }
   const isFew = length <= FEW_CATEGORIES;
+  if (forest.isRandom) {
+    sortByClass(desk, below(random, desk.classCount), length, isFew ? 0 : forest.catSmooth);
+    const count = drawPrefix(random, length);
+    if (scan(forest, desk, count - 1, count, 0) >= 0) chooseCategories(desk, count);
+    return;
+  }
   for (let i = 0; i < length; i++) {
     const bin = <usize>load<u8>(desk.order + i);
     store<f64>(desk.weights + (bin << 3), <f64>load<i32>(desk.counts + (bin << 2)));
@@ -120,9 +122,8 @@ function nextClass(desk: Desk, before: i32): i32 {
   return next;
 }
 
-/** Categories in the order of their share of class k, from both ends. */
-function findOrdered(forest: Forest, desk: Desk, k: i32, kept: i32, isFew: bool): void {
-  const smooth = isFew ? 0 : forest.catSmooth;
+/** Puts categories in the order of their share of class k. */
+function sortByClass(desk: Desk, k: i32, kept: i32, smooth: f64): void {
   const classes = desk.classCount;
   for (let i = 0; i < kept; i++) {
     const bin = <usize>load<u8>(desk.order + i);
@@ -132,6 +133,11 @@ function findOrdered(forest: Forest, desk: Desk, k: i32, kept: i32, isFew: bool)
     store<f64>(desk.keys + (bin << 3), load<f64>(cell + ((<usize>k) << 3)) / (total + smooth));
   }
   sortByKey(desk, kept);
+}
+
+/** Categories in the order of their share of class k, from both ends. */
+function findOrdered(forest: Forest, desk: Desk, k: i32, kept: i32, isFew: bool): void {
+  sortByClass(desk, k, kept, isFew ? 0 : forest.catSmooth);
   const longest = isFew ? kept : longestPrefix(kept);
   const l2 = isFew ? 0 : forest.catL2;
   const first = scan(forest, desk, 0, longest, l2);
@@ -242,11 +248,13 @@ function ln(x: f64): f64 {
   return <f64>exponent * LN2 + 2 * s * series;
 }
 
-/** The leaf's answer: the share of each class. */
+/** The leaf's answer: the share of each class (Cestnik, "Estimating probabilities: a crucial task in machine learning", 1990). */
 export function leafOfClasses(forest: Forest, desk: Desk, values: usize): void {
+  const smooth = forest.leafSmooth;
   for (let k: usize = 0; k < <usize>forest.classCount; k++) {
     const place = load<i32>(desk.places + (k << 2));
-    const share = place < 0 ? 0 : load<f64>(desk.totals + ((<usize>place) << 3)) / desk.h;
+    const weight = place < 0 ? 0 : load<f64>(desk.totals + ((<usize>place) << 3));
+    const share = (weight + smooth * load<f64>(forest.shares + (k << 3))) / (desk.h + smooth);
     store<f32>(values + (k << 2), <f32>share);
   }
 }

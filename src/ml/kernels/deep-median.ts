@@ -16,7 +16,7 @@ import {
   chooseCategories,
   chooseNumber,
   drawCut,
-  drawSubset,
+  drawPrefix,
   FEW_CATEGORIES,
   keepHeavy,
   longestPrefix,
@@ -110,17 +110,12 @@ export function rankRows(desk: Desk, bins: usize, rows: usize, touched: i32): vo
 /** Offers the best split of the feature at hand to the desk. */
 export function findMedian(forest: Forest, random: usize, desk: Desk, stats: usize, isCategory: bool): void {
   const length = desk.length;
-  if (forest.isRandom) {
-    const i = isCategory ? drawSubset(random, desk) - 1 : drawCut(forest, random, desk);
-    if (scan(forest, desk, stats, i, i + 1) < 0) return;
-    if (isCategory) return chooseCategories(desk, i + 1);
-    chooseNumber(forest, desk, i);
-    if (i + 1 < length) desk.threshold = desk.drawn;
-    return;
-  }
   if (!isCategory) {
-    const i = scan(forest, desk, stats, 0, length);
-    if (i >= 0) chooseNumber(forest, desk, i);
+    const drawn = forest.isRandom ? drawCut(forest, random, desk) : 0;
+    const i = scan(forest, desk, stats, drawn, forest.isRandom ? drawn + 1 : length);
+    if (i < 0) return;
+    chooseNumber(forest, desk, i);
+    if (forest.isRandom && i + 1 < length) desk.threshold = desk.drawn;
     return;
   }
   const isFew = length <= FEW_CATEGORIES;
@@ -129,6 +124,12 @@ export function findMedian(forest: Forest, random: usize, desk: Desk, stats: usi
     const bin = <usize>load<u8>(desk.order + i);
     store<f64>(desk.weights + (bin << 3), <f64>load<i32>(desk.counts + (bin << 2)));
     store<f64>(desk.keys + (bin << 3), keyOf(desk, stats, <i32>bin, smooth));
+  }
+  if (forest.isRandom) {
+    sortByKey(desk, length);
+    const count = drawPrefix(random, length);
+    if (scan(forest, desk, stats, count - 1, count) >= 0) chooseCategories(desk, count);
+    return;
   }
   const kept = isFew ? length : keepHeavy(desk, length, smooth);
   const longest = isFew ? kept : longestPrefix(kept);

@@ -3,7 +3,7 @@
  * a key, for then the best division into two sets is a prefix of the order (Fisher, "On grouping for maximum homogeneity", 1958).
  */
 import { Desk, Forest } from './deep-state';
-import { randomShare } from './random';
+import { below, randomShare } from './random';
 
 /** Up to so many categories are divided without smoothing and penalty. */
 export const FEW_CATEGORIES: i32 = 4;
@@ -118,17 +118,9 @@ export function drawCut(forest: Forest, random: usize, desk: Desk): i32 {
   return i;
 }
 
-/** Brings a random subset of the categories, neither none nor all where there are two, to the front; returns how many. */
-export function drawSubset(random: usize, desk: Desk): i32 {
-  const length = desk.length;
-  let count = 0;
-  for (let i = 0; i < length; i++) {
-    if (randomShare(random) >= 0.5) continue;
-    const bin = load<u8>(desk.order + i);
-    store<u8>(desk.order + i, load<u8>(desk.order + count));
-    store<u8>(desk.order + count++, bin);
-  }
-  return max(1, count == length ? length - 1 : count);
+/** Draws how many of the ordered categories go left: each number alike, neither none nor all where there are two. */
+export function drawPrefix(random: usize, length: i32): i32 {
+  return length > 2 ? 1 + below(random, length - 1) : 1;
 }
 
 function valueOf(values: usize, desk: Desk, i: i32): f32 {

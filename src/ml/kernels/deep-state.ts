@@ -24,6 +24,8 @@ export class Forest {
   catL2: f64;
   /** What residuals are taken from. */
   mean: f64;
+  /** Classes: the weight with which the shares of all rows count in every leaf. */
+  leafSmooth: f64;
   criterion: i32;
   rowCount: i32;
   featureCount: i32;
@@ -53,6 +55,8 @@ export class Forest {
   order: usize;
   desks: usize;
   deskBytes: usize;
+  /** Classes: the share of each among all rows, f64. */
+  shares: usize;
 }
 
 @unmanaged

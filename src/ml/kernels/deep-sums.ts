@@ -10,7 +10,7 @@ import {
   chooseCategories,
   chooseNumber,
   drawCut,
-  drawSubset,
+  drawPrefix,
   FEW_CATEGORIES,
   keepHeavy,
   longestPrefix,
@@ -68,17 +68,12 @@ export function wipeSums(desk: Desk, bin: i32): void {
 /** Offers the best split of the feature at hand to the desk. */
 export function findSums(forest: Forest, random: usize, desk: Desk, isCategory: bool): void {
   const length = desk.length;
-  if (forest.isRandom) {
-    const i = isCategory ? drawSubset(random, desk) - 1 : drawCut(forest, random, desk);
-    if (scan(forest, desk, i, i + 1, 0) < 0) return;
-    if (isCategory) return chooseCategories(desk, i + 1);
-    chooseNumber(forest, desk, i);
-    if (i + 1 < length) desk.threshold = desk.drawn;
-    return;
-  }
   if (!isCategory) {
-    const i = scan(forest, desk, 0, length, 0);
-    if (i >= 0) chooseNumber(forest, desk, i);
+    const drawn = forest.isRandom ? drawCut(forest, random, desk) : 0;
+    const i = scan(forest, desk, drawn, forest.isRandom ? drawn + 1 : length, 0);
+    if (i < 0) return;
+    chooseNumber(forest, desk, i);
+    if (forest.isRandom && i + 1 < length) desk.threshold = desk.drawn;
     return;
   }
   const isFew = length <= FEW_CATEGORIES;
@@ -88,6 +83,12 @@ export function findSums(forest: Forest, random: usize, desk: Desk, isCategory: 
     const h = load<f64>(desk.cells + (bin << 4), 8);
     store<f64>(desk.weights + (bin << 3), <f64>load<i32>(desk.counts + (bin << 2)));
     store<f64>(desk.keys + (bin << 3), load<f64>(desk.cells + (bin << 4)) / (h + smooth));
+  }
+  if (forest.isRandom) {
+    sortByKey(desk, length);
+    const count = drawPrefix(random, length);
+    if (scan(forest, desk, count - 1, count, 0) >= 0) chooseCategories(desk, count);
+    return;
   }
   const kept = isFew ? length : keepHeavy(desk, length, smooth);
   const longest = isFew ? kept : longestPrefix(kept);
@@ -158,8 +159,9 @@ function bothSides(left: v128, total: v128, penalty: v128): f64 {
 
 /** The leaf's answer: the mean, or the shares of two classes. */
 export function leafOfSums(forest: Forest, desk: Desk, values: usize): void {
-  const value = forest.mean + desk.g / desk.h;
-  if (forest.classCount < 2) return store<f32>(values, <f32>value);
+  if (forest.classCount < 2) return store<f32>(values, <f32>(forest.mean + desk.g / desk.h));
+  const smooth = forest.leafSmooth;
+  const value = (desk.g + smooth * load<f64>(forest.shares, 8)) / (desk.h + smooth);
   store<f32>(values, <f32>(1 - value));
   store<f32>(values, <f32>value, 4);
 }

@@ -1,7 +1,7 @@
 /** Hyper-parameters of single trees and of forests. */
 import { type AlgorithmSpec, calibration, classWeight, decisionThreshold } from '../core/parameter.js';
 import { TREE_FEATURES } from '../features/feature-spec.js';
-import { catL2, catSmooth, maxBins, maxDepth, minSamplesLeaf, minSamplesSplit } from './tree-spec.js';
+import { catL2, catSmooth, leafSmooth, maxBins, maxDepth, minSamplesLeaf, minSamplesSplit } from './tree-spec.js';
 
 const criterion = {
   name: 'criterion',
@@ -58,6 +58,7 @@ export const DECISION_TREE = {
     maxBins,
     catSmooth(10),
     catL2(1),
+    leafSmooth(2),
     ...TREE_FEATURES,
     classWeight,
     calibration,
@@ -78,6 +79,7 @@ export const RANDOM_FOREST = {
     maxBins,
     catSmooth(1),
     catL2(0),
+    leafSmooth(0),
     ...TREE_FEATURES,
     classWeight,
     calibration,
@@ -93,6 +95,7 @@ export const EXTRA_TREES = {
     bootstrap(false),
     maxSamples,
     maxBins,
+    leafSmooth(0),
     ...TREE_FEATURES,
     classWeight,
     calibration,

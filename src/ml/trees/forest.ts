@@ -29,7 +29,7 @@ export interface TreeData {
 /** What every kind of tree takes. */
 export type TreeParameters = Pick<
   Parameters<'DECISION_TREE'>,
-  'criterion' | 'maxDepth' | 'minSamplesLeaf' | 'minSamplesSplit' | 'catSmooth' | 'catL2'
+  'criterion' | 'maxDepth' | 'minSamplesLeaf' | 'minSamplesSplit' | 'catSmooth' | 'catL2' | 'leafSmooth'
 >;
 
 /** What a single tree, a forest and extra trees have in common. */
@@ -67,7 +67,7 @@ export async function growForest(
   else if (classCount === 0) mean = y.reduce((sum, value) => sum + value, 0) / rowCount;
   const rules: DeepRules = {
     ...p,
-    ...{ criterion, width, mean },
+    ...{ criterion, width, mean, shares: sharesOf(data, classCount) },
     featuresPerNode: featuresPerNode(shape.maxFeatures, features.length, classCount),
     isRandom: shape.isRandom,
     draws: Math.max(1, Math.round(shape.maxSamples * rowCount)),
@@ -112,6 +112,15 @@ function criterionOf(asked: Parameters<'DECISION_TREE'>['criterion'], classCount
         : `${criterion} is for classes; for numbers take SQUARED or ABSOLUTE.`,
     );
   return criterion === 'GINI' && classCount === 2 ? 'SQUARED' : criterion;
+}
+
+/** Of the classes, by weight. */
+function sharesOf({ y, weights }: TreeData, classCount: number): Float64Array {
+  const sums = new Float64Array(classCount);
+  if (classCount === 0) return sums;
+  y.forEach((k, i) => (sums[k] += weights === null ? 1 : weights[i]));
+  const total = sums.reduce((sum, weight) => sum + weight, 0);
+  return sums.map((weight) => weight / total);
 }
 
 function featuresPerNode(rule: ForestShape['maxFeatures'], features: number, classCount: number): number {

@@ -31,6 +31,9 @@ export interface DeepRules {
   readonly catSmooth: number;
   /** Added to the weight of both sides when more than four categories are divided. */
   readonly catL2: number;
+  /** The weight with which `shares` count in every leaf; they are those of the classes among all rows. */
+  readonly leafSmooth: number;
+  readonly shares: Float64Array;
 }
 
 export interface DeepTree {
@@ -114,7 +117,7 @@ export class DeepGrower {
   private writeForest(stats: Float64Array, order: Uint32Array | null): Address {
     const { memory, table, rules } = this;
     const { features, rowCount } = table;
-    const at = memory.allocate(24 + 4 * 20);
+    const at = memory.allocate(32 + 4 * 21);
     const kinds = memory.allocate(8 * features.length);
     const [lows, highs] = [0, 1].map(() => memory.allocate(1024 * features.length));
     features.forEach(({ binCount, categorical, low, high }, f) => {
@@ -127,14 +130,16 @@ export class DeepGrower {
     const orderAt = order === null ? 0 : memory.allocate(4 * rowCount);
     if (order !== null) memory.uint32(orderAt, rowCount).set(order);
     const { desks, deskBytes } = this.allocateDesks();
-    memory.float64(at, 3).set([rules.catSmooth, rules.catL2, rules.mean]);
+    const sharesAt = memory.allocate(8 * rules.shares.length);
+    memory.float64(sharesAt, rules.shares.length).set(rules.shares);
+    memory.float64(at, 4).set([rules.catSmooth, rules.catL2, rules.mean, rules.leafSmooth]);
     memory
-      .int32(at + 24, 20)
+      .int32(at + 32, 21)
       .set([
         ...[CRITERION[rules.criterion], rowCount, features.length, rules.width, rules.minSamplesLeaf],
         ...[rules.minSamplesSplit, rules.maxDepth, rules.featuresPerNode, rules.isRandom ? 1 : 0],
         ...[rules.bootstrap ? 1 : 0, rules.draws, table.columns, table.stride, kinds, lows, highs],
-        ...[statsAt, orderAt, desks, deskBytes],
+        ...[statsAt, orderAt, desks, deskBytes, sharesAt],
       ]);
     return at;
   }

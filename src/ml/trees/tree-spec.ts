@@ -50,6 +50,17 @@ export const catL2 = (value: number) =>
     description: 'L2 penalty added when a split divides more than four categories.',
   }) as const;
 
+export const leafSmooth = (value: number) =>
+  ({
+    name: 'leafSmooth',
+    type: 'FLOAT',
+    min: 0,
+    max: 10_000,
+    default: value,
+    description:
+      'Classes only: rows with which the shares of the classes in all rows count in every leaf, so that no leaf of few rows is certain.',
+  }) as const;
+
 export const minSamplesSplit = {
   name: 'minSamplesSplit',
   type: 'INT',
