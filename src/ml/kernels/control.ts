@@ -1,6 +1,6 @@
 /**
  * The first page of the memory: what one call tells all threads, and what each thread has to itself. Everything else in the
- * memory is given out by the caller, as addresses. Nothing here is static data: two instances share one memory.
+ * memory is given out by the caller, as addresses. Nothing here is static data, which every new instance would write over.
  *
  *     0    meeting point of the threads (parallel.ts)
  *   512    arguments of the running call, 8 bytes each
@@ -8,6 +8,7 @@
  *  1024    "goes left" table of the split being made, 256 bytes
  *  2048    cuts of the column being binned: 256 float32
  *  4096    per thread (STRIDE bytes): 4 KB of gathered bins, then low and high of each bin, 256 float32 each
+ * 61440    tables of the compiler's (of Math.log), the same for all instances: compile.mjs
  */
 export const MOST_THREADS: i32 = 8;
 export const TABLE: usize = 1024;
