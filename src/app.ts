@@ -124,12 +124,13 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
   const models = new ModelService(db, clock, blobs);
   const trainings = new TrainingService(db, clock, models, splits);
   const agreements = new AgreementService({ db, clock, keys: blobs.keys, endpoints: offeredEndpoints });
+  const credentials = new CredentialService(db, clock, listener);
   const policies = new Policies(db.gate, listener);
   const names = new EndpointNames(db.gate, listener);
   const ledger = new LedgerService({ pool: db.ledger, signer: logKeys, log });
   const sessions = new SessionPool(MODEL_MEMORY_BYTES);
   const salts = new Salts(config.masterKey);
-  const serving = { clock, log, policies, models, ledger, salts, sessions, batcher: new Batcher() };
+  const serving = { clock, log, listener, policies, models, ledger, salts, sessions, batcher: new Batcher() };
   return {
     config,
     clock,
@@ -140,9 +141,9 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
     audit: new AuditService(db),
     logKeys,
     accounts: new AccountService(db, clock),
-    credentials: new CredentialService(db, clock),
+    credentials,
     tenants: new TenantService(db, clock),
-    applications: new ApplicationService(db, clock),
+    applications: new ApplicationService(db, clock, credentials),
     blobs,
     uploads: new UploadService(db, clock, blobs, config),
     datasets,

@@ -1,5 +1,8 @@
+import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { AppError } from '../platform/errors.js';
+
+const BYTE_ORDER_MARK = Buffer.from('\ufeff');
 
 /** The JSON body of a POST. Refuses by what the headers say before it reads, and stops reading at the limit. */
 export async function readJson(request: IncomingMessage, limitBytes: number): Promise<unknown> {
@@ -7,12 +10,8 @@ export async function readJson(request: IncomingMessage, limitBytes: number): Pr
   if (request.headers['content-encoding'] !== undefined)
     throw new AppError('UNSUPPORTED_MEDIA_TYPE', 'Compressed requests are not taken.');
   const bytes = await readBytes(request, limitBytes);
-  let text: string;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    throw new AppError('MALFORMED_REQUEST', 'The body is not UTF-8.');
-  }
+  if (!isUtf8(bytes)) throw new AppError('MALFORMED_REQUEST', 'The body is not UTF-8.');
+  const text = bytes.toString('utf8', bytes.indexOf(BYTE_ORDER_MARK) === 0 ? BYTE_ORDER_MARK.length : 0);
   try {
     return JSON.parse(text);
   } catch {
@@ -22,6 +21,7 @@ export async function readJson(request: IncomingMessage, limitBytes: number): Pr
 }
 
 function requireJson(contentType: string | undefined): void {
+  if (contentType === 'application/json') return;
   const [type, ...parameters] = (contentType ?? '')
     .toLowerCase()
     .split(';')

@@ -4,7 +4,7 @@ import type { App } from '../app.js';
 import type { Credential } from '../domain/tenants/credential.service.js';
 import { AppError } from '../platform/errors.js';
 import type { RequestContext } from '../platform/graphql.js';
-import { makeScope } from '../platform/scope.js';
+import { makeScope, type ScopeParts } from '../platform/scope.js';
 
 /** Browsers accept the prefix only on a cookie that is Secure, for this host, for every path. */
 export function cookieName(publicUrl: string): string {
@@ -68,7 +68,7 @@ export function callerAddress(request: IncomingMessage, trustedProxies: number):
 
 export interface Asking {
   readonly requestId: string;
-  readonly signal: AbortSignal;
+  readonly signal: ScopeParts['signal'];
   readonly address: string;
   readonly publicUrl: string;
   readonly keepSession: RequestContext['keepSession'];

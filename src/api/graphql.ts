@@ -7,29 +7,38 @@ import {
   ApolloServerPluginSchemaReportingDisabled,
   ApolloServerPluginUsageReportingDisabled,
 } from '@apollo/server/plugin/disabled';
-import type { GraphQLSchema } from 'graphql';
+import type { ExecutionResult, GraphQLError, GraphQLSchema } from 'graphql';
 import { AppError } from '../platform/errors.js';
 import type { RequestContext } from '../platform/graphql.js';
 import type { Logger } from '../platform/log.js';
 import { formatError, isTheCallers, thrownIn } from './errors.js';
 import { LIMITS, limitRule } from './limits.js';
+import type { PreparedDocuments } from './prepared.js';
 import { refuseVariables } from './variables.js';
 
-/** Looks at the variables before the execution does, logs what is masked, once, and gives every error the id of its request. */
-function watching(log: Logger): ApolloServerPlugin<RequestContext> {
+/** Logs what is masked, once. */
+function logFailures(log: Logger, errors: readonly GraphQLError[], { requestId }: RequestContext): void {
+  for (const error of errors) {
+    const thrown = thrownIn(error);
+    if (thrown instanceof AppError ? thrown.code === 'INTERNAL' : !isTheCallers(error, thrown))
+      log.error({ err: thrown, path: error.path, requestId }, 'a field failed');
+  }
+}
+
+/** Looks at the variables before the execution does, and gives every error the id of its request. */
+function watching(log: Logger, prepared: PreparedDocuments): ApolloServerPlugin<RequestContext> {
   return {
     requestDidStart: () =>
       Promise.resolve({
-        didResolveOperation: ({ schema, operation, request }) => {
+        didResolveOperation: ({ schema, document, operation, request, source, contextValue }) => {
           if (operation) refuseVariables(schema, operation, request.variables ?? {});
+          // Strangers shall not decide what is kept.
+          if (operation && contextValue.scope?.permissions.has('prediction:create'))
+            prepared.learn(source, document, operation);
           return Promise.resolve();
         },
         didEncounterErrors: ({ errors, contextValue }) => {
-          for (const error of errors) {
-            const thrown = thrownIn(error);
-            if (thrown instanceof AppError ? thrown.code === 'INTERNAL' : !isTheCallers(error, thrown))
-              log.error({ err: thrown, path: error.path, requestId: contextValue.requestId }, 'a field failed');
-          }
+          logFailures(log, errors, contextValue);
           return Promise.resolve();
         },
         willSendResponse: ({ response, contextValue }) => {
@@ -43,7 +52,11 @@ function watching(log: Logger): ApolloServerPlugin<RequestContext> {
 }
 
 /** Apollo without what a thin adapter does itself, and without what costs time and is not used. */
-export function makeApollo(schema: GraphQLSchema, log: Logger): ApolloServer<RequestContext> {
+export function makeApollo(
+  schema: GraphQLSchema,
+  prepared: PreparedDocuments,
+  log: Logger,
+): ApolloServer<RequestContext> {
   return new ApolloServer<RequestContext>({
     schema,
     introspection: true,
@@ -66,7 +79,7 @@ export function makeApollo(schema: GraphQLSchema, log: Logger): ApolloServer<Req
       error: (m: unknown) => log.error(m),
     },
     plugins: [
-      watching(log),
+      watching(log, prepared),
       ApolloServerPluginCacheControlDisabled(),
       ApolloServerPluginInlineTraceDisabled(),
       ApolloServerPluginLandingPageDisabled(),
@@ -84,9 +97,22 @@ export interface GraphQLRequest {
   readonly body: unknown;
 }
 
+/** The two ways to an answer: Apollo's, which takes everything, and a short one for what was asked before. */
+export interface GraphQLDoor {
+  readonly apollo: ApolloServer<RequestContext>;
+  readonly prepared: PreparedDocuments;
+  readonly log: Logger;
+}
+
 /** One GraphQL request over HTTP: Apollo decides status and headers as the GraphQL-over-HTTP specification says. */
-export async function answerGraphQL(apollo: ApolloServer<RequestContext>, asked: GraphQLRequest): Promise<void> {
+export async function answerGraphQL(door: GraphQLDoor, asked: GraphQLRequest): Promise<void> {
+  const { apollo, prepared } = door;
   const { request, response, context, body } = asked;
+  const accept = request.headers.accept ?? '';
+  if (body !== undefined) {
+    const quick = await prepared.run(body as object, accept, context);
+    if (quick) return send(response, quick.contentType, textOf(quick.result, door.log, context));
+  }
   const headers = new HeaderMap();
   for (const [name, value] of Object.entries(request.headers))
     if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(', ') : value);
@@ -104,5 +130,26 @@ export async function answerGraphQL(apollo: ApolloServer<RequestContext>, asked:
   response.statusCode = answer.status ?? 200;
   for (const [name, value] of answer.headers) response.setHeader(name, value);
   if (answer.body.kind !== 'complete') throw new AppError('INTERNAL', 'Incremental delivery is off.');
+  const contentType = answer.headers.get('content-type');
+  if (body !== undefined && response.statusCode === 200 && contentType) prepared.learnAccept(accept, contentType);
   response.end(answer.body.string);
+}
+
+function send(response: ServerResponse, contentType: string, text: string): void {
+  if (response.headersSent || response.destroyed) return;
+  response.setHeader('content-type', contentType);
+  response.end(text);
+}
+
+/** The result of an execution as Apollo would write it: a request that was executed answers 200, whatever its fields threw. */
+function textOf({ data, errors }: ExecutionResult, log: Logger, context: RequestContext): string {
+  if (!errors) return JSON.stringify({ data });
+  logFailures(log, errors, context);
+  const formatted = errors.map((error) => {
+    const { message, path, locations } = error;
+    const extensions = { code: 'INTERNAL_SERVER_ERROR', ...error.extensions };
+    const shown = formatError({ message, path, locations, extensions }, error);
+    return { ...shown, extensions: { ...shown.extensions, requestId: context.requestId } };
+  });
+  return JSON.stringify({ errors: formatted, data });
 }

@@ -1,8 +1,6 @@
-import type { ApolloServer } from '@apollo/server';
 import { AppError } from '../platform/errors.js';
-import type { RequestContext } from '../platform/graphql.js';
 import { readJson } from './body.js';
-import { answerGraphQL } from './graphql.js';
+import { answerGraphQL, type GraphQLDoor } from './graphql.js';
 import { unreadiness } from './health.js';
 import { LIMITS } from './limits.js';
 import { openInferenceRoutes } from './open-inference.js';
@@ -11,7 +9,7 @@ import type { Asked, Route } from './route.js';
 import { uploadRoute } from './upload.js';
 
 /** Every route of the API process. */
-export function makeRoutes(apollo: ApolloServer<RequestContext>, schemaText: string): Route[] {
+export function makeRoutes(door: GraphQLDoor, schemaText: string): Route[] {
   return [
     {
       methods: ['GET', 'POST'],
@@ -26,7 +24,7 @@ export function makeRoutes(apollo: ApolloServer<RequestContext>, schemaText: str
         const body = request.method === 'POST' ? await readJson(request, limitBytes) : undefined;
         if (body !== undefined && (typeof body !== 'object' || body === null || Array.isArray(body)))
           throw new AppError('MALFORMED_REQUEST', 'The body must be one JSON object; batches are off.');
-        await answerGraphQL(apollo, { request, response, context, body });
+        await answerGraphQL(door, { request, response, context, body });
       },
     },
     plain('/schema.graphql', 'the language of the API is no secret', ({ response }) => {

@@ -3,6 +3,7 @@ import {
   getNamedType,
   type GraphQLInterfaceType,
   type GraphQLSchema,
+  isUnionType,
   lexicographicSortSchema,
   printSchema,
 } from 'graphql';
@@ -23,7 +24,7 @@ import { ApplicationResolver } from '../domain/tenants/application.resolver.js';
 import { TenantResolver } from '../domain/tenants/tenant.resolver.js';
 import { TrainingResolver } from '../domain/training/training.resolver.js';
 import { StudyResolver, TrialResolver } from '../domain/tuning/study.resolver.js';
-import { isResultUnion, refusalOf } from '../platform/graphql.js';
+import { memberOf, refusalOf } from '../platform/graphql.js';
 import { kindOf } from '../platform/ids.js';
 import { makeNodeKinds, NODE_TYPES, NodeResolver } from './node.resolver.js';
 import { authChecker, refuseUnguarded } from './permission.js';
@@ -88,8 +89,11 @@ export function printedSchema(): string {
 /** An expected refusal thrown by a mutation becomes a member of its result union. */
 function answerRefusals(schema: GraphQLSchema): void {
   for (const field of Object.values(schema.getMutationType()?.getFields() ?? {})) {
-    if (!isResultUnion(getNamedType(field.type).name))
-      throw new Error(`The mutation ${field.name} returns no result union.`);
+    const union = getNamedType(field.type);
+    const resolveType = memberOf(union.name);
+    if (!resolveType || !isUnionType(union)) throw new Error(`The mutation ${field.name} returns no result union.`);
+    // type-graphql wraps it in a promise, which compiled documents cannot wait for.
+    union.resolveType = resolveType;
     const resolve = field.resolve ?? defaultFieldResolver;
     field.resolve = async (...args) => {
       try {

@@ -5,7 +5,6 @@ import type { App } from '../app.js';
 import { AppError, notFound } from '../platform/errors.js';
 import type { RequestContext } from '../platform/graphql.js';
 import { newId } from '../platform/ids.js';
-import { withLogFields } from '../platform/log.js';
 import { makeScope } from '../platform/scope.js';
 import {
   authenticate,
@@ -22,7 +21,8 @@ import { LIMITS } from './limits.js';
 import { infer, type Inferring, inferTarget, isOpenInference } from './open-inference.js';
 import { writeError } from './open-inference-answer.js';
 import { requireAccess } from './permission.js';
-import type { Route } from './route.js';
+import { PreparedDocuments } from './prepared.js';
+import type { Asked, Route } from './route.js';
 import { makeRoutes, refuseUnexplained } from './routes.js';
 import { makeSchema, printedSchema } from './schema.js';
 import { attachSockets } from './socket.js';
@@ -39,9 +39,10 @@ const GRACE_MS = 5000;
 /** Starts the API of an app: GraphQL over HTTP and over WebSocket, uploads, health, the page. */
 export async function startApi(app: App, host = app.config.host, port = app.config.port): Promise<Api> {
   const schema = makeSchema(app);
-  const apollo = makeApollo(schema, app.log);
+  const prepared = new PreparedDocuments(schema);
+  const apollo = makeApollo(schema, prepared, app.log);
   await apollo.start();
-  const routes = makeRoutes(apollo, printedSchema());
+  const routes = makeRoutes({ apollo, prepared, log: app.log }, printedSchema());
   refuseUnexplained(routes);
   const edge = new Edge(app, routes);
   const server = createServer(
@@ -95,48 +96,55 @@ class Edge {
 
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const requestId = newId('request');
-    const gone = new AbortController();
-    response.on('close', () => gone.abort());
     setHeaders(response, requestId, this.publicUrl);
-    await withLogFields({ requestId }, async () => {
-      try {
-        await this.route(request, response, { requestId, gone });
-      } catch (error) {
-        this.refuse(request, response, { error, requestId });
-      }
-    });
+    try {
+      await this.route(request, response, requestId);
+    } catch (error) {
+      this.refuse(request, response, { error, requestId });
+    }
   }
 
-  private async route(
-    request: IncomingMessage,
-    response: ServerResponse,
-    { requestId, gone }: { requestId: string; gone: AbortController },
-  ): Promise<void> {
+  private async route(request: IncomingMessage, response: ServerResponse, requestId: string): Promise<void> {
     const { publicUrl, app } = this;
-    const target = inferTarget(request);
-    if (target) return this.infer({ request, response, target }, { requestId, signal: gone.signal });
+    const inferring = inferTarget(request);
+    const signal = signalOf(response);
+    if (inferring) return this.infer({ request, response, target: inferring }, { requestId, signal });
     // The host of the target is nobody's business: only path and query are looked at.
-    const url = new URL(`http://any${request.url?.startsWith('/') ? request.url : '/'}`);
-    const route = this.find(request, response, url.pathname);
+    const target = request.url?.startsWith('/') ? request.url : '/';
+    const path = PLAIN_PATH.test(target) ? target : new URL(`http://any${target}`).pathname;
+    const route = this.find(request, response, path);
     const cookies = route.cookies && request.method === 'POST' && isSameOrigin(request, publicUrl);
     const credential = await authenticate(app, presentedToken(request, publicUrl, cookies), wantedTenant(request));
     const context = makeContext(credential, {
       requestId,
-      signal: gone.signal,
+      signal,
       address: callerAddress(request, app.config.trustedProxies),
       publicUrl,
       keepSession: (session) => response.setHeader('set-cookie', sessionCookie(publicUrl, session)),
     });
     requireAccess(context, route.access);
-    const parts = decodeParts(route.path.exec(url.pathname)?.groups ?? {});
-    const answer = route.answer({ app, request, response, url, parts, context, signal: gone.signal });
+    const parts = decodeParts(route.path.exec(path)?.groups);
+    const asked: Asked = {
+      app,
+      request,
+      response,
+      parts,
+      context,
+      get url() {
+        return new URL(`http://any${target}`);
+      },
+      get signal() {
+        return signal();
+      },
+    };
+    const answer = route.answer(asked);
     await (route.timeoutMs === null ? answer : within(route.timeoutMs, answer));
   }
 
   /** The way of every prediction through the second door: as `route`, without what it has no use for. */
   private async infer(
     asked: Omit<Inferring, 'scope'>,
-    about: { requestId: string; signal: AbortSignal },
+    about: { requestId: string; signal: () => AbortSignal },
   ): Promise<void> {
     const { app, publicUrl } = this;
     const { request } = asked;
@@ -147,10 +155,10 @@ class Edge {
   }
 
   private find(request: IncomingMessage, response: ServerResponse, path: string): Route {
-    const here = this.routes.filter((route) => route.path.test(path));
-    if (here.length === 0) throw notFound('page');
-    const route = here.find((one) => one.methods.includes(request.method!));
+    const route = this.routes.find((one) => one.methods.includes(request.method!) && one.path.test(path));
     if (!route) {
+      const here = this.routes.filter((one) => one.path.test(path));
+      if (here.length === 0) throw notFound('page');
       response.setHeader('allow', here.flatMap((one) => one.methods).join(', '));
       throw new AppError('METHOD_NOT_ALLOWED', 'This address does not take this method.');
     }
@@ -164,7 +172,7 @@ class Edge {
   ): void {
     const shown = shownError(error);
     if ((shown !== error || shown.code === 'INTERNAL') && !response.destroyed)
-      this.app.log.error({ err: error }, 'a request failed');
+      this.app.log.error({ err: error, requestId }, 'a request failed');
     if (response.headersSent || response.destroyed) return void response.destroy();
     response.statusCode = shown.status;
     if (shown.status === 401) response.setHeader('www-authenticate', 'Bearer');
@@ -220,8 +228,24 @@ async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
   }
 }
 
-/** Without those that the address has not. */
-function decodeParts(groups: Record<string, string | undefined>): Record<string, string> {
+/** A path that is itself when it is parsed: no query, no dots, nothing escaped. */
+const PLAIN_PATH = /^(?:\/[a-z0-9_-]+)+$/;
+
+/** Aborted when the caller has gone away; made when it is first asked for. */
+function signalOf(response: ServerResponse): () => AbortSignal {
+  let gone: AbortController | null = null;
+  return () => {
+    if (gone) return gone.signal;
+    const made = (gone = new AbortController());
+    if (response.destroyed && !response.writableFinished) made.abort();
+    else response.once('close', () => response.writableFinished || made.abort());
+    return made.signal;
+  };
+}
+
+function decodeParts(groups: Record<string, string | undefined> | undefined): Record<string, string> {
+  if (!groups) return {};
+  // Without those that the address has not.
   const present = Object.entries(groups).filter((group): group is [string, string] => group[1] !== undefined);
   try {
     return Object.fromEntries(present.map(([name, part]) => [name, decodeURIComponent(part)]));

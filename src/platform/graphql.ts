@@ -101,7 +101,8 @@ const REFUSALS: Record<RefusalKind, ClassType<Refusal>> = {
   AGREEMENT: AgreementRefusal,
 };
 
-const resultUnions = new Set<string>();
+/** By the name of a result union, which of its members a value is. */
+const resultUnions = new Map<string, (value: object) => string>();
 
 /**
  * The result type of a mutation: `XResult = XPayload | InputRefusal | StateRefusal | LimitRefusal | AgreementRefusal`. The resolver
@@ -109,17 +110,19 @@ const resultUnions = new Set<string>();
  */
 export function resultOf(payload: ClassType<object>): object {
   const name = payload.name.replace(/Payload$/, 'Result');
-  resultUnions.add(name);
+  const resolveType = (value: object) => (value instanceof Refusal ? value.constructor.name : payload.name);
+  resultUnions.set(name, resolveType);
   return createUnionType({
     name,
     description: `The result of ${name[0]!.toLowerCase()}${name.slice(1, -'Result'.length)}, or why it was refused.`,
     types: () => [payload, InputRefusal, StateRefusal, LimitRefusal, AgreementRefusal] as const,
-    resolveType: (value: object) => (value instanceof Refusal ? value.constructor.name : payload.name),
+    resolveType,
   });
 }
 
-export function isResultUnion(typeName: string): boolean {
-  return resultUnions.has(typeName);
+/** Null: this is no result union. */
+export function memberOf(typeName: string): ((value: object) => string) | null {
+  return resultUnions.get(typeName) ?? null;
 }
 
 /** The union member for an expected refusal, or null for every other error. */

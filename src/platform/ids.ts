@@ -1,4 +1,4 @@
-import { v7 } from 'uuid';
+import { randomFillSync } from 'node:crypto';
 
 /** Every kind of thing that has a public id, and the prefix that its ids carry. */
 export const ID_PREFIXES = {
@@ -32,7 +32,40 @@ export type IdKind = keyof typeof ID_PREFIXES;
 
 /** A new id: prefix, underscore, UUID version 7 (RFC 9562) without dashes, so that ids sort by the time they were made. */
 export function newId(kind: IdKind): string {
-  return `${ID_PREFIXES[kind]}_${v7().replaceAll('-', '')}`;
+  return `${ID_PREFIXES[kind]}_${newUuid().toString('hex')}`;
+}
+
+const pool = Buffer.allocUnsafeSlow(256 * 16);
+let used = pool.length;
+let lastMs = 0;
+let sequence = 0;
+
+/**
+ * 16 bytes of a UUID version 7: 48 bits of milliseconds, a counter of 31 bits that starts at random in each millisecond (RFC 9562,
+ * section 6.2, method 1), the rest random. Random bytes are drawn many at a time: one by one they cost ten times as much.
+ */
+export function newUuid(): Buffer {
+  if (used === pool.length) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  const bytes = Buffer.from(pool.subarray(used, (used += 16)));
+  const now = Date.now();
+  if (now > lastMs) {
+    lastMs = now;
+    sequence = bytes.readUInt32BE(6) >>> 1;
+  } else if (++sequence === 2 ** 31) {
+    lastMs++;
+    sequence = 0;
+  }
+  bytes.writeUIntBE(lastMs, 0, 6);
+  // Version, 12 bits of the counter, variant, 14 bits, and 5 more.
+  bytes[6] = 0x70 | (sequence >>> 27);
+  bytes[7] = (sequence >>> 19) & 0xff;
+  bytes[8] = 0x80 | ((sequence >>> 13) & 0x3f);
+  bytes[9] = (sequence >>> 5) & 0xff;
+  bytes[10] = ((sequence & 0x1f) << 3) | (bytes[10]! & 0x07);
+  return bytes;
 }
 
 const ID = /^([a-z]{2,4})_[0-9a-f]{32}$/;

@@ -7,22 +7,56 @@ export type Heard = (payload: string | null) => void;
 export interface Listener {
   /** Calls `heard` for every notification of the channel, and with null after every (re)connection. Returns how to stop it. */
   on(channel: string, heard: Heard): () => void;
-  /** Whether the connection answered lately. Who must not act on stale knowledge looks here. */
+  /** Whether the connection answered within the last second. Who must not act on stale knowledge looks here. */
   isInTouch(): boolean;
+  /** The same, but waits for the next answer, half a second at most: a process that was busy itself hears late. */
+  regainTouch(): Promise<boolean>;
   close(): Promise<void>;
 }
 
 const RETRY_MS = 250;
-const PING_MS = 1000;
+const PING_MS = 250;
 /** A server that has not answered a ping for so long is out of touch. */
-const SILENT_MS = 3000;
+const SILENT_MS = 1000;
+const PATIENCE_MS = 500;
+const CONNECT_MS = 3000;
+
+/** When the server last answered, and who waits for its next answer. */
+class Touch {
+  private answeredAt = -Infinity;
+  private waiting: (() => void)[] = [];
+
+  isThere(): boolean {
+    return performance.now() - this.answeredAt < SILENT_MS;
+  }
+
+  renew(): void {
+    this.answeredAt = performance.now();
+    const waiting = this.waiting;
+    this.waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  lose(): void {
+    this.answeredAt = -Infinity;
+  }
+
+  async regain(): Promise<boolean> {
+    if (this.isThere()) return true;
+    const patience = new AbortController();
+    const answer = new Promise<void>((resolve) => this.waiting.push(resolve));
+    await Promise.race([answer, delay(PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => undefined)]);
+    patience.abort();
+    return this.isThere();
+  }
+}
 
 /** One LISTEN connection for all of a process's channels. It comes back by itself; a connection that is silently dead is noticed by pings. */
 export function openListener(url: string): Listener {
   const channels = new Map<string, Set<Heard>>();
   const closing = new AbortController();
+  const touch = new Touch();
   let client: pg.Client | null = null;
-  let answeredAt = -Infinity;
 
   const tellAll = () => {
     for (const listeners of channels.values()) for (const heard of listeners) heard(null);
@@ -31,7 +65,7 @@ export function openListener(url: string): Listener {
     const made = new pg.Client({
       connectionString: url,
       application_name: 'concordat_listen',
-      connectionTimeoutMillis: SILENT_MS,
+      connectionTimeoutMillis: CONNECT_MS,
       query_timeout: SILENT_MS,
     });
     made.on('error', () => undefined);
@@ -51,7 +85,7 @@ export function openListener(url: string): Listener {
   const attend = async (made: pg.Client) => {
     while (!closing.signal.aborted) {
       await made.query('select 1');
-      answeredAt = performance.now();
+      touch.renew();
       await delay(PING_MS, undefined, { signal: closing.signal }).catch(() => undefined);
     }
   };
@@ -59,15 +93,17 @@ export function openListener(url: string): Listener {
     while (!closing.signal.aborted) {
       try {
         client = await connect();
-        answeredAt = performance.now();
+        // What is known is read again before it is trusted again.
         tellAll();
+        touch.renew();
         await attend(client);
       } catch {
-        answeredAt = -Infinity;
+        touch.lose();
       }
       const lost = client;
       client = null;
-      await lost?.end().catch(() => undefined);
+      // A connection whose other end is silent may never end in order.
+      await Promise.race([lost?.end().catch(() => undefined), delay(RETRY_MS)]);
       await delay(RETRY_MS, undefined, { signal: closing.signal }).catch(() => undefined);
     }
   };
@@ -85,7 +121,8 @@ export function openListener(url: string): Listener {
         );
       return () => void listeners.delete(heard);
     },
-    isInTouch: () => performance.now() - answeredAt < SILENT_MS,
+    isInTouch: () => touch.isThere(),
+    regainTouch: () => touch.regain(),
     close: async () => {
       closing.abort();
       await ended;

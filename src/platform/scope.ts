@@ -25,9 +25,35 @@ export interface Scope {
 /** The tenant id under which the platform's own rows (sign-ins of operators, unknown accounts) are kept: no tenant has it. */
 export const PLATFORM = 'platform';
 
+export interface ScopeParts extends Omit<Scope, 'signal'> {
+  /** Or how to make one, which is done when it is first asked for: most requests are over before. */
+  readonly signal: AbortSignal | (() => AbortSignal);
+}
+
+class FrozenScope implements Scope {
+  readonly tenantId: string;
+  readonly actor: Actor;
+  readonly permissions: ReadonlySet<Permission>;
+  readonly requestId: string;
+  readonly #signal: ScopeParts['signal'];
+
+  constructor({ tenantId, actor, permissions, requestId, signal }: ScopeParts) {
+    this.tenantId = tenantId;
+    this.actor = Object.isFrozen(actor) ? actor : Object.freeze({ ...actor });
+    this.permissions = permissions;
+    this.requestId = requestId;
+    this.#signal = signal;
+    Object.freeze(this);
+  }
+
+  get signal(): AbortSignal {
+    return typeof this.#signal === 'function' ? this.#signal() : this.#signal;
+  }
+}
+
 /** A scope is frozen when it is made, so that nothing can widen it on its way. */
-export function makeScope(parts: Scope): Scope {
-  return Object.freeze({ ...parts, actor: Object.freeze({ ...parts.actor }) });
+export function makeScope(parts: ScopeParts): Scope {
+  return new FrozenScope(parts);
 }
 
 /** A tenant to which a signed-in person belongs. */

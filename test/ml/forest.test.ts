@@ -36,7 +36,7 @@ function intoMemory(memory: KernelMemory, rowCount: number, features: readonly B
   const stride = Math.ceil(rowCount / 64) * 64;
   const columns = memory.allocate(features.length * stride);
   features.forEach(({ bins }, f) => memory.bytes(columns + f * stride, rowCount).set(bins));
-  return { rowCount, features, columns, stride, blocks: 0, blockBytes: 0, width: 0 };
+  return { rowCount, features, columns, stride, panes: 0, paneBytes: 0, paneWidth: 0, rowBytes: 0, width: 0 };
 }
 
 /** Rows by rising value, where the criterion needs them so. */

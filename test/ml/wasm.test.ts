@@ -9,7 +9,15 @@ import { findBin, findCuts } from '../../src/ml/trees/bins.js';
 import { TreeBuilder } from '../../src/ml/trees/builder.js';
 import { levels } from '../../src/ml/trees/derive.js';
 import { GradientGrower } from '../../src/ml/trees/gradient-grower.js';
-import { CHUNK, CUTS_AT, FOUND_BYTES, KernelMemory, NOTE_BYTES, TABLE_AT } from '../../src/ml/trees/kernel-memory.js';
+import {
+  CHUNK,
+  CUTS_AT,
+  FOUND_BYTES,
+  KernelMemory,
+  LEAF_BYTES,
+  NOTE_BYTES,
+  TABLE_AT,
+} from '../../src/ml/trees/kernel-memory.js';
 import { binTable } from '../../src/ml/trees/kernel-table.js';
 import { KernelScorer } from '../../src/ml/trees/kernel-scorer.js';
 import { addTree, findLeaf } from '../../src/ml/trees/score.js';
@@ -56,26 +64,9 @@ it('the committed kernels are the compiled sources', async () => {
   expect(Buffer.from(await compileKernels()).equals(committed), 'node src/ml/kernels/compile.mjs').toBe(true);
 });
 
-it('an instance that starts late leaves alone what others are working on', () => {
-  const { WebAssembly: wasm } = globalThis as unknown as {
-    WebAssembly: {
-      Module: new (bytes: Uint8Array) => object;
-      Memory: new (size: object) => { buffer: SharedArrayBuffer };
-      Instance: new (module: object, imports: object) => { exports: { readonly FREE: { readonly value: number } } };
-    };
-  };
-  const module = new wasm.Module(readFileSync(new URL('../../src/ml/kernels/kernels.wasm', import.meta.url)));
-  const memory = new wasm.Memory({ initial: 8, maximum: 65_536, shared: true });
-  const bytes = new Uint8Array(memory.buffer).fill(7);
-  const { exports } = new wasm.Instance(module, { env: { memory } });
-  const { lowOf, MOST_THREADS } = exports as unknown as {
-    lowOf(thread: number): number;
-    MOST_THREADS: { readonly value: number };
-  };
-  // The areas of the threads end with low and high, 1 KB each.
-  const end = lowOf(MOST_THREADS.value - 1) + 2048;
-  expect(bytes.subarray(0, end).every((byte) => byte === 7)).toBe(true);
-  expect(bytes.subarray(exports.FREE.value).every((byte) => byte === 7)).toBe(true);
+it('an instance that joins later writes over nothing that calls rely on', () => {
+  const used = newMemory(1).bytes(TABLE_AT, 315_392 - TABLE_AT);
+  expect(used.every((byte) => byte === 0)).toBe(true);
 });
 
 describe.each([1, 2])('on %i threads', (threads) => {
@@ -102,7 +93,8 @@ describe.each([1, 2])('on %i threads', (threads) => {
     const cuts = findCuts(values.filter((value) => value === value).sort(), 255);
     const stride = 64 * Math.ceil(rows / 64);
     const width = 5;
-    const [at, columns, blocks] = [4 * stride, 18 * stride, 4 * 16 * stride].map((size) => memory.allocate(size));
+    const rowBytes = 8;
+    const [at, columns, panes] = [4 * stride, 18 * stride, 4 * rowBytes * stride].map((size) => memory.allocate(size));
     memory.float32(at!, rows).set(values);
     memory.float32(CUTS_AT, 256).fill(Infinity).set(cuts);
     for (let thread = 0; thread < threads; thread++) {
@@ -119,11 +111,11 @@ describe.each([1, 2])('on %i threads', (threads) => {
         Math.min(...values.filter((_, i) => bins[i] === bin)),
       );
     for (let f = 1; f < 18; f++) memory.bytes(columns! + f * stride, rows).set(bins.map((bin) => (bin + f) & 255));
-    memory.call.interleave(rows, columns!, stride, width, 18, blocks!, 16 * stride);
+    memory.call.interleave(rows, columns!, stride, width, 18, panes!, rowBytes * stride, rowBytes);
     for (let f = 0; f < 18; f++) {
-      const block = memory.bytes(blocks! + Math.floor(f / width) * 16 * stride, 16 * rows);
+      const pane = memory.bytes(panes! + Math.floor(f / width) * rowBytes * stride, rowBytes * rows);
       expect(
-        upTo(rows).every((row) => block[16 * row + (f % width)] === ((bins[row]! + f) & 255)),
+        upTo(rows).every((row) => pane[rowBytes * row + (f % width)] === ((bins[row]! + f) & 255)),
         note,
       ).toBe(true);
     }
@@ -152,18 +144,22 @@ describe.each([1, 2])('on %i threads', (threads) => {
     expect(loadEntries(memory, entries!, drawn.length), note).toEqual(drawn.map(wanted));
   });
 
-  it.each(upTo(17).map((i) => i + 1))(
+  it.each([...upTo(17).map((i) => i + 1), 43, 70])(
     'histograms and splits of %i features, of a node and its children',
     (features) => {
       const memory = newMemory(threads);
-      const rows = 700;
+      const rows = features % 3 === 0 ? 3500 : 700;
       const stride = 64 * Math.ceil(rows / 64);
       const width = features > 16 ? 9 : features;
+      const paneWidth = width * Math.min(4, Math.ceil(features / width));
+      const rowBytes = paneWidth <= 8 ? 8 : 16 * Math.ceil(paneWidth / 16);
+      const paneBytes = rowBytes * stride;
       const columns = upTo(features).map(() => Uint8Array.from({ length: rows }, () => rng.below(1 + rng.below(256))));
       const columnsAt = memory.allocate(features * stride);
       columns.forEach((column, f) => memory.bytes(columnsAt + f * stride, rows).set(column));
-      const blocks = memory.allocate(2 * 16 * stride);
-      memory.call.interleave(rows, columnsAt, stride, width, features, blocks, 16 * stride);
+      const panes = memory.allocate(2 * paneBytes + 8);
+      const parts = memory.allocate((threads - 1) * features * 2048);
+      memory.call.interleave(rows, columnsAt, stride, paneWidth, features, panes, paneBytes, rowBytes);
       const most = columns.map((column) => column.reduce((a, b) => Math.max(a, b), 0));
       // Not to be searched, numbers, or categories.
       const binCounts = [0, 1].map(() => most.map((bins) => [0, bins, bins, -bins][rng.below(4)]!));
@@ -216,9 +212,12 @@ describe.each([1, 2])('on %i threads', (threads) => {
       const use = (entries: readonly Entry[]): void =>
         memory.call.setTable(
           storeEntries(memory, entries),
-          blocks,
-          16 * stride,
+          panes,
+          paneBytes,
+          paneWidth,
+          rowBytes,
           width,
+          parts,
           features,
           binCountsAt,
           directionsAt,
@@ -269,6 +268,50 @@ describe.each([1, 2])('on %i threads', (threads) => {
       ...entries.slice(10 + count),
     ]);
   });
+
+  it.each([1, 9, 40_000])(
+    'leaves take their values from their rows, and the rows from their leaves (%i rows)',
+    (rows) => {
+      const memory = newMemory(threads);
+      const leaves = 1 + rng.below(Math.min(rows, 12));
+      const leafOf = Uint8Array.from({ length: rows }, (_, row) => (row < leaves ? row : rng.below(leaves)));
+      const sorted = randomEntries(upTo(rows)).sort((a, b) => leafOf[a.row]! - leafOf[b.row]! || a.row - b.row);
+      const entries = storeEntries(memory, sorted);
+      const [pairs, raw, states, values, bounds] = [
+        8 * rows,
+        8 * rows,
+        LEAF_BYTES * leaves,
+        4 * leaves,
+        16 * leaves,
+      ].map((size) => memory.allocate(size));
+      const floats = memory.float32(pairs!, 2 * rows);
+      for (let i = 0; i < rows; i++) floats.set([rng.float() * 2 - 1, rng.float()], 2 * i);
+      const scores = memory.float64(raw!, rows).fill(0.25);
+      let begin = 0;
+      const ranges = upTo(leaves).map((leaf) => {
+        const end = begin + leafOf.reduce((sum, one) => sum + Number(one === leaf), 0);
+        memory.int32(states! + leaf * LEAF_BYTES, 4).set([begin, end, 0, leaf % threads]);
+        memory.float64(bounds! + leaf * 16, 2).set([-0.4, leaf % 2 === 0 ? Infinity : 0.01]);
+        return [begin, (begin = end)] as const;
+      });
+      memory.call.leaves(threads, rows, leaves, states!, entries, pairs!, raw!, 0.1, 3, 0.5, bounds!, values!);
+      ranges.forEach(([from, to], leaf) => {
+        const inside = sorted.slice(from, to);
+        const sum = (k: number): number =>
+          [0, 1]
+            .map((odd) => inside.reduce((sum, { row }, i) => (i % 2 === odd ? sum + floats[2 * row + k]! : sum), 0))
+            .reduce((even, odd) => even + odd);
+        const g = sum(0);
+        const free = (-Math.sign(g) * Math.max(Math.abs(g) - 0.5, 0)) / (sum(1) + 3);
+        const value = Math.fround(0.1 * Math.min(Math.max(free, -0.4), leaf % 2 === 0 ? Infinity : 0.01));
+        expect(memory.float32(values!, leaves)[leaf], note).toBe(value);
+        expect(
+          inside.every(({ row }) => scores[row] === 0.25 + value),
+          note,
+        ).toBe(true);
+      });
+    },
+  );
 
   it.each([0, 1, 6, 2 * CHUNK + 3])('rows fall into the leaves of a tree as they do one by one (%i rows)', (rows) => {
     const memory = newMemory(threads);
@@ -343,6 +386,7 @@ describe('growth', () => {
       // Hessians of very different size: row counts can hardly be told from their sums.
       for (let i = 0; i < rows; i++) pairs.set([(values[0]![i]! > 3 ? 1 : -1) + rng.float(), rng.float() ** 6], 2 * i);
       const raw = memory.allocate(8 * rows);
+      memory.float64(raw, rows).fill(0);
       const most = (k: number): number =>
         levels(rows) / Math.max(...upTo(rows).map((i) => Math.abs(pairs[2 * i + k]!)));
       const scale = { g: Math.fround(most(0)), h: Math.fround(most(1)) };

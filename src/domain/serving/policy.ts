@@ -38,7 +38,7 @@ const MOST_TENANTS = 1000;
 
 /**
  * Policies in memory, forgotten when the database notifies a change. Out of touch with the database's news nothing is
- * remembered: every request reads. What was decided on news that have not arrived yet is caught by the ledger, which looks at
+ * remembered: every question reads, and predictions are refused. What was decided on news that have not arrived yet is caught by the ledger, which looks at
  * the agreement again under its lock.
  */
 export class Policies {

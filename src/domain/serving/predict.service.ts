@@ -9,6 +9,7 @@ import {
 import type { Clock } from '../../platform/clock.js';
 import { AppError, type ErrorCode, type ErrorDetails, notFound } from '../../platform/errors.js';
 import { kindOf } from '../../platform/ids.js';
+import type { Listener } from '../../platform/listen.js';
 import type { Logger } from '../../platform/log.js';
 import type { Scope } from '../../platform/scope.js';
 import { PURPOSES } from '../agreements/agreement.service.js';
@@ -75,6 +76,7 @@ export interface Prediction extends Answer {
 export interface PredictServiceParts {
   readonly clock: Clock;
   readonly log: Logger;
+  readonly listener: Listener;
   readonly policies: Policies;
   readonly models: ModelService;
   readonly ledger: LedgerService;
@@ -89,10 +91,16 @@ export class PredictService {
 
   /**
    * Throws what `decide` denies, what the ledger refuses, INPUT_INVALID, ENDPOINT_NOT_READY, REPETITION_IMPOSSIBLE; INVALID_INPUT for
-   * a key that is no UUID. All but NOT_FOUND, FORBIDDEN, INVALID_INPUT are recorded, with their code.
+   * a key that is no UUID. All but NOT_FOUND, FORBIDDEN, INVALID_INPUT are recorded, with their code. UNAVAILABLE if rights may have
+   * changed without this process having heard of it.
    */
   async predict(scope: Scope, request: PredictRequest & Asked): Promise<Prediction> {
     const startedAt = performance.now();
+    const { listener } = this.parts;
+    if (!listener.isInTouch() && !(await listener.regainTouch()))
+      throw new AppError('UNAVAILABLE', 'The database does not say whether the agreement still holds.', {
+        retryAfterMs: 1000,
+      });
     const { purpose = null } = request;
     const idempotencyKey = request.idempotencyKey ?? null;
     const isRepeatable = idempotencyKey !== null;
@@ -117,7 +125,7 @@ export class PredictService {
     try {
       inferred = await this.infer(about.policy, modelVersionId, rows);
     } catch (error) {
-      return this.refuse(scope, about, this.refusalOf(error, about.policy));
+      return this.refuse(scope, about, this.refusalOf(scope, error, about.policy));
     }
     return this.settle(scope, { about, decision, inferred, rows });
   }
@@ -188,7 +196,7 @@ export class PredictService {
     });
   }
 
-  private refusalOf(error: unknown, { endpoint }: Policy): AppError {
+  private refusalOf({ requestId }: Scope, error: unknown, { endpoint }: Policy): AppError {
     if (error instanceof InputError) {
       const { column, row, message } = error;
       const where = [...(column === null ? [] : [`column ${column}`]), ...(row === null ? [] : [`row ${row}`])];
@@ -198,7 +206,7 @@ export class PredictService {
     // Only the kind of the error: the runtime's messages may quote what they were given.
     const kind = error instanceof AppError ? error.code : error instanceof Error ? error.name : 'unknown';
     this.parts.log.error(
-      { endpointId: endpoint.id, modelVersionId: endpoint.modelVersionId, kind },
+      { endpointId: endpoint.id, modelVersionId: endpoint.modelVersionId, kind, requestId },
       'inference failed',
     );
     return new AppError('ENDPOINT_NOT_READY', 'The endpoint does not answer at present.', { retryAfterMs: 1000 });

@@ -7,6 +7,7 @@ import { KEY_PERMISSIONS, type Permission } from '../../platform/permissions.js'
 import type { Scope } from '../../platform/scope.js';
 import { appendAudit } from '../audit/audit.service.js';
 import * as applications from './application.repo.js';
+import type { CredentialService } from './credential.service.js';
 import { normalName } from './email.js';
 import type { ApiKeyRow, ApplicationRow } from './tenant.entity.js';
 import { newToken } from './token.js';
@@ -27,6 +28,7 @@ export class ApplicationService {
   constructor(
     private readonly db: Pick<Db, 'app'>,
     private readonly clock: Clock,
+    private readonly credentials: Pick<CredentialService, 'forget'>,
   ) {}
 
   /** CONFLICT if the tenant has an application of this name. */
@@ -103,9 +105,9 @@ export class ApplicationService {
     });
   }
 
-  /** Takes effect with the next request. Revoking twice changes nothing. */
-  revokeKey(scope: Scope, id: string): Promise<ApiKeyRow> {
-    return inTenant(this.db, scope, async (tx) => {
+  /** Takes effect here with the next request, on other replicas within a second. Revoking twice changes nothing. */
+  async revokeKey(scope: Scope, id: string): Promise<ApiKeyRow> {
+    const revoked = await inTenant(this.db, scope, async (tx) => {
       const apiKey = await applications.lockKey(tx, id);
       if (!apiKey) throw notFound('API key');
       if (apiKey.revokedAt) return apiKey;
@@ -114,6 +116,8 @@ export class ApplicationService {
       await appendAudit(tx, scope, { kind: 'key.revoked', subjectId: id, at });
       return { ...apiKey, revokedAt: at };
     });
+    this.credentials.forget(id);
+    return revoked;
   }
 }
 

@@ -1,9 +1,10 @@
 import type { Clock } from '../../platform/clock.js';
 import type { Db } from '../../platform/db.js';
+import type { Listener } from '../../platform/listen.js';
 import { type Permission, type Role, ROLE_PERMISSIONS } from '../../platform/permissions.js';
 import { type Actor, PLATFORM, type SignedIn } from '../../platform/scope.js';
-import { findKey, findSession } from './gate.repo.js';
-import { hashToken, tokenKind } from './token.js';
+import { findKey, findSession, type KeyFound } from './gate.repo.js';
+import { hashHex, hashToken, tokenKind } from './token.js';
 
 /** For which tenant a credential speaks, as whom, and what it may do there. */
 export interface Grant {
@@ -29,12 +30,50 @@ const MEMBER_PERMISSIONS = new Map<Role, ReadonlySet<Permission>>(
   Object.entries(ROLE_PERMISSIONS).map(([role, permissions]) => [role as Role, new Set<Permission>(permissions)]),
 );
 
-/** Turns tokens into credentials through the gate's role: one indexed read, nothing cached, so that revoking works at once. */
+/** An API key that is remembered, and what it gives. */
+interface HeldKey {
+  readonly tenantId: string;
+  readonly expiresAtMs: number;
+  readonly credential: Credential;
+  /** For a request that names another tenant than the key's. */
+  readonly elsewhere: Credential;
+}
+
+const MOST_KEYS = 10_000;
+
+/**
+ * Turns tokens into credentials through the gate's role. A session is one indexed read. A key is remembered until the database
+ * notifies that it has changed; what is decided in the moment before that is caught by the ledger, which looks at the key once more.
+ * Out of touch with the database's news, and for what is not remembered, the database is asked.
+ */
 export class CredentialService {
+  /** By the hash of the token. */
+  private readonly keys = new Map<string, HeldKey>();
+  /** From the id of a remembered key to the hash of its token. */
+  private readonly hashes = new Map<string, string>();
+  private newsCount = 0;
+
   constructor(
     private readonly db: Pick<Db, 'gate'>,
     private readonly clock: Clock,
-  ) {}
+    private readonly listener: Listener,
+  ) {
+    listener.on('concordat_credential', (subject) => this.forget(subject));
+  }
+
+  /** What has changed is read anew: a key by its id; null: anything may have. Who revokes a key says so here at once. */
+  forget(keyId: string | null): void {
+    this.newsCount++;
+    if (keyId === null) {
+      this.keys.clear();
+      this.hashes.clear();
+      return;
+    }
+    const hash = this.hashes.get(keyId);
+    if (hash === undefined) return;
+    this.keys.delete(hash);
+    this.hashes.delete(keyId);
+  }
 
   /**
    * Null for a token that is malformed, unknown, expired or revoked. `wantedTenant` is the tenant that the request asks for;
@@ -43,7 +82,7 @@ export class CredentialService {
   async authenticate(token: string, wantedTenant: string | null = null): Promise<Credential | null> {
     const kind = tokenKind(token);
     if (kind === 'session') return this.bySession(hashToken(token), wantedTenant);
-    if (kind === 'apiKey') return this.byKey(hashToken(token), wantedTenant);
+    if (kind === 'apiKey') return this.byKey(hashHex(token), wantedTenant);
     return null;
   }
 
@@ -54,17 +93,34 @@ export class CredentialService {
     return { account, grant: grantOf(account, wantedTenant ?? currentTenantId), expiresAt, subject: account.accountId };
   }
 
-  private async byKey(tokenHash: Buffer, wantedTenant: string | null): Promise<Credential | null> {
-    const found = await findKey(this.db.gate, tokenHash, this.clock.now());
+  private async byKey(tokenHash: string, wantedTenant: string | null): Promise<Credential | null> {
+    const held = this.listener.isInTouch() ? this.keys.get(tokenHash) : undefined;
+    if (held && this.clock.now().getTime() < held.expiresAtMs) return credentialOf(held, wantedTenant);
+    const newsBefore = this.newsCount;
+    const found = await findKey(this.db.gate, Buffer.from(tokenHash, 'hex'), this.clock.now());
     if (!found) return null;
-    const { id, tenantId, applicationId, permissions, expiresAt } = found;
-    const actor: Actor = { kind: 'APPLICATION', id: applicationId, keyId: id };
-    const grant =
-      wantedTenant === null || wantedTenant === tenantId
-        ? { tenantId, actor, permissions: new Set(permissions) }
-        : null;
-    return { account: null, grant, expiresAt, subject: id };
+    const made = heldKey(found);
+    // News that came during the reading may have been about this key.
+    if (newsBefore === this.newsCount) this.remember(found.id, tokenHash, made);
+    return credentialOf(made, wantedTenant);
   }
+
+  private remember(keyId: string, tokenHash: string, held: HeldKey): void {
+    if (this.keys.size >= MOST_KEYS) this.forget(null);
+    this.keys.set(tokenHash, held);
+    this.hashes.set(keyId, tokenHash);
+  }
+}
+
+function heldKey({ id, tenantId, applicationId, permissions, expiresAt }: KeyFound): HeldKey {
+  const actor: Actor = Object.freeze({ kind: 'APPLICATION', id: applicationId, keyId: id });
+  const elsewhere: Credential = { account: null, grant: null, expiresAt, subject: id };
+  const credential = { ...elsewhere, grant: { tenantId, actor, permissions: new Set(permissions) } };
+  return { tenantId, expiresAtMs: expiresAt.getTime(), credential, elsewhere };
+}
+
+function credentialOf({ tenantId, credential, elsewhere }: HeldKey, wantedTenant: string | null): Credential {
+  return wantedTenant === null || wantedTenant === tenantId ? credential : elsewhere;
 }
 
 function grantOf(account: SignedIn, wanted: string | null): Grant | null {

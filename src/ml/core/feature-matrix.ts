@@ -93,10 +93,14 @@ function unscaled(feature: NumericFeature, values: Float64Array, at: number, wid
         out[to] = datePart(values[rows === null ? from + i : rows[from + i]!]!, part);
     };
   }
-  const divisor = feature.kind === 'date' ? DAY_MS : 1;
+  if (feature.kind === 'date')
+    return (out, rows, from, size) => {
+      for (let i = 0, to = at; i < size; i++, to += width)
+        out[to] = values[rows === null ? from + i : rows[from + i]!]! / DAY_MS;
+    };
   return (out, rows, from, size) => {
-    for (let i = 0, to = at; i < size; i++, to += width)
-      out[to] = values[rows === null ? from + i : rows[from + i]!]! / divisor;
+    if (rows === null) for (let i = 0, to = at; i < size; i++, to += width) out[to] = values[from + i]!;
+    else for (let i = 0, to = at; i < size; i++, to += width) out[to] = values[rows[from + i]!]!;
   };
 }
 

@@ -107,13 +107,21 @@ function keep(to: usize, value: f32, bin: usize, binCount: i32, low: usize, high
   store<f32>(high + at, max(load<f32>(high + at), value));
 }
 
-/** Writes `width` columns of bins into 16 bytes per row, for one chunk of rows. */
-export function interleaveChunk(task: i32, rows: i32, columns: usize, stride: usize, width: i32, block: usize): void {
+/** Writes `width` columns of bins into rows of a pane, for one chunk of rows. */
+export function interleaveChunk(
+  task: i32,
+  rows: i32,
+  columns: usize,
+  stride: usize,
+  width: i32,
+  pane: usize,
+  rowBytes: usize,
+): void {
   const begin = <usize>(task * CHUNK);
   const end = <usize>min(task * CHUNK + CHUNK, rows);
   for (let k = 0; k < width; k++) {
     const column = columns + <usize>k * stride;
-    let to = block + (begin << 4) + <usize>k;
-    for (let i = begin; i < end; i++, to += 16) store<u8>(to, load<u8>(column + i));
+    let to = pane + begin * rowBytes + <usize>k;
+    for (let i = begin; i < end; i++, to += rowBytes) store<u8>(to, load<u8>(column + i));
   }
 }

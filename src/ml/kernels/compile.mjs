@@ -8,9 +8,9 @@ import { pathToFileURL } from 'node:url';
 import asc from 'assemblyscript/asc';
 
 const FOLDER = new URL('.', import.meta.url).pathname;
-// Each instance writes the compiler's own tables to memoryBase when it starts, while others may be at work: control.ts keeps that free.
+// Every instance writes the compiler's own tables to memoryBase when it starts, while others work: control.ts keeps that free.
 const OPTIONS =
-  '-O3 --noAssert --runtime stub --enable simd,threads,bulk-memory --importMemory --sharedMemory --memoryBase 61440 --initialMemory 2 --maximumMemory 65536';
+  '-O3 --noAssert --runtime stub --enable simd,threads,bulk-memory --importMemory --sharedMemory --memoryBase 315392 --initialMemory 6 --maximumMemory 65536';
 
 /** @returns {Promise<Uint8Array>} */
 export async function compileKernels() {

@@ -12,17 +12,19 @@ import {
   NOTE,
   PART,
   SEARCH,
+  SEARCHED,
   setAddress,
   setFloat,
   setInt,
   TABLE,
 } from './control';
 import { answerChunks } from './answer';
-import { run } from './parallel';
+import { run, threads } from './parallel';
 import {
   ANSWER,
   BIN,
   CLASS,
+  COUNT,
   DIVIDE,
   HUBER,
   GROW,
@@ -45,6 +47,9 @@ import {
 export { CELLS, CHUNK, CUTS, FOUND, FREE, MOST_THREADS, NOTE, PART, TABLE };
 export { close, help, setThreads } from './parallel';
 export { highOf, lowOf };
+
+/** Entries of a node from which counting them on all threads is worth adding up their parts. */
+const SHARED_FROM: i32 = 1024;
 
 function chunks(rows: i32): i32 {
   return (rows + CHUNK - 1) / CHUNK;
@@ -72,16 +77,18 @@ export function interleave(
   stride: usize,
   width: i32,
   features: i32,
-  blocks: usize,
-  blockSize: usize,
+  panes: usize,
+  paneBytes: usize,
+  rowBytes: usize,
 ): void {
   setInt(0, rows);
   setAddress(1, columns);
   setAddress(2, stride);
   setInt(3, width);
   setInt(4, features);
-  setAddress(5, blocks);
-  setAddress(6, blockSize);
+  setAddress(5, panes);
+  setAddress(6, paneBytes);
+  setAddress(7, rowBytes);
   run(INTERLEAVE, chunks(rows));
 }
 
@@ -235,18 +242,24 @@ export function quantiseDrawn(
 /** What stays the same from node to node. `binCounts`: see `node` in tasks.ts. */
 export function setTable(
   entries: usize,
-  blocks: usize,
-  blockSize: usize,
+  panes: usize,
+  paneBytes: usize,
+  paneWidth: i32,
+  rowBytes: i32,
   width: i32,
+  parts: usize,
   features: i32,
   binCounts: usize,
   directions: usize,
   found: usize,
 ): void {
   store<usize>(SEARCH, entries);
-  store<usize>(SEARCH, blocks, 8);
-  store<usize>(SEARCH, blockSize, 16);
+  store<usize>(SEARCH, panes, 8);
+  store<usize>(SEARCH, paneBytes, 12);
+  store<i32>(SEARCH, paneWidth, 16);
+  store<i32>(SEARCH, rowBytes, 20);
   store<i32>(SEARCH, width, 24);
+  store<usize>(SEARCH, parts, 28);
   store<i32>(SEARCH, features, 32);
   store<usize>(SEARCH, binCounts, 40);
   store<usize>(SEARCH, found, 48);
@@ -279,13 +292,21 @@ export function setBounds(which: i32, free: i32, low: f64, high: f64): void {
   store<f64>(goal, high, 32);
 }
 
+/**
+ * Counts the entries of one child, makes the parent's histogram into the other child's, and finds the best split of either.
+ * Without a parent there is one child only; without entries the histogram is as it was.
+ */
 export function node(begin: i32, end: i32, child: usize, parent: usize): void {
   setInt(0, begin);
   setInt(1, end);
   setAddress(2, child);
   setAddress(3, parent);
-  const width = load<i32>(SEARCH, 24);
-  run(NODE, (load<i32>(SEARCH, 32) + width - 1) / width);
+  const parts = end - begin < SHARED_FROM ? 1 : threads();
+  setInt(4, parts);
+  const features = load<i32>(SEARCH, 32);
+  const paneWidth = load<i32>(SEARCH, 16);
+  if (begin < end) run(COUNT, parts * ((features + paneWidth - 1) / paneWidth));
+  run(NODE, (features + SEARCHED - 1) / SEARCHED);
 }
 
 /** Returns how many entries go left; nothing is settled yet. */
@@ -310,8 +331,10 @@ export function settle(begin: i32, end: i32, middle: i32): void {
 }
 
 export function leaves(
+  groups: i32,
+  rows: i32,
   count: i32,
-  ranges: usize,
+  leaves: usize,
   entries: usize,
   pairs: usize,
   raw: usize,
@@ -321,7 +344,7 @@ export function leaves(
   bounds: usize,
   values: usize,
 ): void {
-  setAddress(0, ranges);
+  setAddress(0, leaves);
   setAddress(1, entries);
   setAddress(2, pairs);
   setAddress(3, raw);
@@ -330,7 +353,9 @@ export function leaves(
   setAddress(6, values);
   setFloat(7, alpha);
   setAddress(8, bounds);
-  run(LEAF, count);
+  setInt(9, count);
+  setInt(10, rows);
+  run(LEAF, groups);
 }
 
 /** Values of leaves from residuals; `how` is the share of a quantile or Huber's δ. */

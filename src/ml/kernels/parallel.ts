@@ -23,6 +23,10 @@ export function setThreads(count: i32): void {
   setInt(THREADS, count);
 }
 
+export function threads(): i32 {
+  return int(THREADS);
+}
+
 /** Performs tasks 0 … count-1, on all threads. */
 export function run(operation: i32, count: i32): void {
   if (int(THREADS) < 2 || count < 2) {

@@ -4,14 +4,29 @@
  */
 import { answerChunk } from './answer';
 import { binChunk, interleaveChunk, sortFloats } from './bin';
-import { address, CELLS, CUTS, float, FOUND, gathered, goalOf, highOf, int, lowOf, SEARCH, TABLE } from './control';
+import {
+  address,
+  CELLS,
+  CUTS,
+  float,
+  FOUND,
+  gathered,
+  goalOf,
+  highOf,
+  int,
+  lowOf,
+  SEARCH,
+  SEARCHED,
+  TABLE,
+  unpacked,
+} from './control';
 import { growTree } from './deep';
 import { Forest, Growing } from './deep-state';
 import { findSplit } from './find';
 import { findSet } from './find-set';
 import { huberChunk, logisticChunk, pinballChunk, rateChunk } from './gradient';
-import { addBlock, subtractCells } from './histogram';
-import { settleLeaf } from './leaf';
+import { addCells, addPane, subtractCells } from './histogram';
+import { settleLeaves } from './leaf';
 import { dividePart, settlePart } from './partition';
 import { walkChunk } from './walk';
 import { quantiseChunk, quantiseDrawnChunk } from './quantise';
@@ -37,6 +52,7 @@ export const CLASS: i32 = 23;
 export const RENEW_QUANTILE: i32 = 24;
 export const RENEW_HUBER: i32 = 25;
 export const ANSWER: i32 = 26;
+export const COUNT: i32 = 27;
 export const GROW: i32 = 32;
 
 export function perform(operation: i32, task: i32, thread: i32): void {
@@ -70,6 +86,8 @@ export function perform(operation: i32, task: i32, thread: i32): void {
       return quantiseDrawnChunk(task, int(0), address(1), address(2), address(3), <f32>float(4), <f32>float(5), int(6));
     case NODE:
       return node(task, thread);
+    case COUNT:
+      return count(task, thread);
     case DIVIDE:
       return dividePart(task, int(0), int(1), address(2), address(3), address(4), TABLE, address(5));
     case SETTLE:
@@ -92,43 +110,69 @@ function sort(task: i32, thread: i32): void {
   sortFloats(address(0) + <usize>task * stride, load<i32>(address(2) + ((<usize>task) << 2)), spare);
 }
 
-/** Arguments: rows, columns, bytes per column, features per block, features, blocks, bytes per block. */
+/** Arguments: rows, columns, bytes per column, features per pane, features, panes, bytes per pane, bytes of a row. */
 function interleave(task: i32): void {
   const width = int(3);
   const features = int(4);
   const stride = address(2);
-  for (let from = 0, at = address(5); from < features; from += width, at += address(6))
-    interleaveChunk(task, int(0), address(1) + <usize>from * stride, stride, min(width, features - from), at);
+  for (let from = 0, at = address(5); from < features; from += width, at += address(6)) {
+    const columns = address(1) + <usize>from * stride;
+    interleaveChunk(task, int(0), columns, stride, min(width, features - from), at, address(7));
+  }
 }
 
 /**
- * One block of features at a node: counts the entries of one child, makes the parent's histogram into the other child's, and
- * finds the best split of either. Without a parent there is one child only; without entries the histogram is as it was.
- * Arguments: begin, end, child's cells, parent's cells or 0; all else is in SEARCH. There the bins of each feature, for child
- * and other: 0 where it is not to be searched, below 0 where they are categories.
+ * One part of a node's entries in one pane: adds them up in cells of their own, the first part in those of the node.
+ * Arguments: begin, end, the node's cells, parent's cells, parts; all else is in SEARCH.
+ */
+function count(task: i32, thread: i32): void {
+  const features = load<i32>(SEARCH, 32);
+  const paneWidth = load<i32>(SEARCH, 16);
+  const pane = task / int(4);
+  const part = task % int(4);
+  const begin = int(0) + ((int(1) - int(0)) / int(4)) * part;
+  const end = part == int(4) - 1 ? int(1) : begin + (int(1) - int(0)) / int(4);
+  const first = pane * paneWidth;
+  const width = min(paneWidth, features - first);
+  const cells = cellsOf(part) + <usize>first * CELLS;
+  memory.fill(cells, 0, <usize>width * CELLS);
+  addPane(
+    cells,
+    width,
+    load<i32>(SEARCH, 24),
+    load<usize>(SEARCH, 8) + <usize>pane * load<usize>(SEARCH, 12),
+    load<usize>(SEARCH, 20),
+    load<usize>(SEARCH),
+    begin,
+    end,
+    gathered(thread),
+    unpacked(thread),
+  );
+}
+
+function cellsOf(part: i32): usize {
+  const features = load<i32>(SEARCH, 32);
+  return part == 0 ? address(2) : load<usize>(SEARCH, 28) + <usize>((part - 1) * features) * CELLS;
+}
+
+/**
+ * Some features at a node, after its entries are counted: brings their parts together, makes the parent's histogram into that
+ * of the other child, and finds the best split of either. Without a parent there is one child only.
+ * Arguments as of `count`. In SEARCH are the bins of each feature, for child and other: 0 where it is not to be searched, below
+ * 0 where they are categories.
  */
 function node(task: i32, thread: i32): void {
-  const begin = int(0);
-  const end = int(1);
-  const whole = load<i32>(SEARCH, 24);
-  const features = load<i32>(SEARCH, 32);
-  const first = task * whole;
-  const width = min(whole, features - first);
-  const child = address(2);
+  const first = task * SEARCHED;
+  const end = min(first + SEARCHED, load<i32>(SEARCH, 32));
   const parent = address(3);
-  if (begin < end) {
-    const cells = child + <usize>first * CELLS;
-    memory.fill(cells, 0, <usize>width * CELLS);
-    const block = load<usize>(SEARCH, 8) + <usize>task * load<usize>(SEARCH, 16);
-    addBlock(cells, width, block, load<usize>(SEARCH), begin, end, gathered(thread));
-  }
-  for (let f = first; f < first + width; f++) {
-    const cells = child + <usize>f * CELLS;
+  for (let f = first; f < end; f++) {
+    const at = <usize>f * CELLS;
+    const cells = address(2) + at;
+    for (let part = 1; part < int(4); part++) addCells(cells, cellsOf(part) + at, CELLS);
     search(cells, f, 0, thread);
     if (parent != 0) {
-      const other = parent + <usize>f * CELLS;
-      subtractCells(other, cells);
-      search(other, f, 1, thread);
+      subtractCells(parent + at, cells);
+      search(parent + at, f, 1, thread);
     }
   }
 }
@@ -143,21 +187,22 @@ function search(cells: usize, f: i32, which: i32, thread: i32): void {
     findSplit(cells, binCount, directions == 0 ? 0 : load<i8>(directions + <usize>f), goalOf(which), found);
 }
 
-/** Arguments: begin and end of each leaf, entries, pairs, raw, rate, λ, values, α, bounds of each leaf. */
+/** One group of leaves. Arguments: leaves, entries, pairs, raw, rate, λ, values, α, bounds of each leaf, number of leaves, rows. */
 function leaf(task: i32): void {
-  const range = address(0) + ((<usize>task) << 3);
-  const value = settleLeaf(
-    load<i32>(range),
-    load<i32>(range, 4),
+  settleLeaves(
+    task,
+    int(10),
+    int(9),
+    address(0),
     address(1),
     address(2),
     address(3),
     float(4),
     float(5),
+    address(6),
     float(7),
-    address(8) + ((<usize>task) << 4),
+    address(8),
   );
-  store<f32>(address(6) + ((<usize>task) << 2), value);
 }
 
 /** Arguments: those of every loss, then power and caution. */

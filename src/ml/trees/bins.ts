@@ -46,29 +46,32 @@ export function cutBetween(a: number, b: number): number {
  * and the rest share what is left evenly.
  */
 export function findCuts(sorted: Float32Array, maxBins: number): Float32Array {
-  const values = new Float32Array(sorted.length);
-  const counts = new Uint32Array(sorted.length);
-  let distinct = 0;
-  for (let i = 0; i < sorted.length; i++) {
-    if (distinct === 0 || values[distinct - 1] !== sorted[i]) values[distinct++] = sorted[i];
-    counts[distinct - 1]++;
-  }
+  const runEnd = (from: number): number => {
+    let end = from + 1;
+    while (end < sorted.length && sorted[end] === sorted[from]) end++;
+    return end;
+  };
+  let valuesLeft = 0;
+  for (let i = 1; i < sorted.length; i++) if (sorted[i] !== sorted[i - 1]) valuesLeft++;
   const cuts: number[] = [];
   let restRows = sorted.length;
-  let restBins = Math.min(maxBins, distinct);
+  let restBins = Math.min(maxBins, valuesLeft + 1);
   let inBin = 0;
-  for (let i = 0; i < distinct - 1; i++) {
-    inBin += counts[i];
+  // A run of equal values from `begin`, and the next one from `end`.
+  for (let begin = 0, end = runEnd(0); end < sorted.length; valuesLeft--) {
+    inBin += end - begin;
+    const next = runEnd(end);
     const share = restRows / restBins;
-    const valuesLeft = distinct - 1 - i;
-    const nextIsHeavy = counts[i + 1] >= share && inBin >= share / 2;
+    const nextIsHeavy = next - end >= share && inBin >= share / 2;
     if (inBin >= share || nextIsHeavy || valuesLeft < restBins) {
       if (restBins === 1) break;
-      cuts.push(cutBetween(values[i], values[i + 1]));
+      cuts.push(cutBetween(sorted[begin], sorted[end]));
       restRows -= inBin;
       restBins--;
       inBin = 0;
     }
+    begin = end;
+    end = next;
   }
   return Float32Array.from(cuts);
 }

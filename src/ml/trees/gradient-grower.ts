@@ -10,7 +10,7 @@ import { TreeBuilder } from './builder.js';
 import { Candidate, chooseSplit } from './candidate.js';
 import { type Scale } from './derive.js';
 import { GradientSearch, type SearchRules } from './gradient-search.js';
-import { type Address, CHUNK, type KernelMemory, NOTE_BYTES, PART, TABLE_AT } from './kernel-memory.js';
+import { type Address, CHUNK, type KernelMemory, LEAF_BYTES, NOTE_BYTES, PART, TABLE_AT } from './kernel-memory.js';
 import { type KernelTable } from './kernel-table.js';
 import { boundsBelow, boundsWithin, leafWeight } from './leaf-weight.js';
 import { comesFirst, type Growth, LeafQueue, type OpenLeaf } from './open-leaf.js';
@@ -61,7 +61,8 @@ export class GradientGrower {
   /** As large as the entries; free between two trees. */
   readonly spare: Address;
   private readonly counts: Address;
-  private readonly ranges: Address;
+  /** Leaves as kernels/leaf.ts wants them. */
+  private readonly settled: Address;
   private readonly bounds: Address;
   private readonly values: Address;
   private readonly goesLeft: Uint8Array;
@@ -90,7 +91,7 @@ export class GradientGrower {
     this.spare = memory.allocate(rows * 8);
     this.notes = memory.allocate(Math.ceil(rows / CHUNK) * NOTE_BYTES);
     this.counts = memory.allocate(Math.ceil(rows / PART) * 4);
-    this.ranges = memory.allocate(this.mostLeaves * 8);
+    this.settled = memory.allocate(this.mostLeaves * LEAF_BYTES);
     this.bounds = memory.allocate(this.mostLeaves * 16);
     this.values = memory.allocate(this.mostLeaves * 4);
     this.goesLeft = memory.bytes(TABLE_AT, 256);
@@ -220,15 +221,31 @@ export class GradientGrower {
 
   private settleLeaves(builder: TreeBuilder, leaves: readonly OpenLeaf[], raw: Address): void {
     const { memory, entries, pairs } = this;
-    const ranges = memory.int32(this.ranges, 2 * leaves.length);
+    const { threads } = memory;
+    const { rowCount } = this.table;
+    // Groups of about as many rows, by where their leaves begin.
+    const settled = memory.int32(this.settled, (leaves.length * LEAF_BYTES) / 4);
     const bounds = memory.float64(this.bounds, 2 * leaves.length);
     leaves.forEach(({ begin, end, bounds: { low, high } }, i) => {
-      ranges.set([begin, end], 2 * i);
+      settled.set([begin, end, 0, Math.floor((begin * threads) / rowCount)], (i * LEAF_BYTES) / 4);
       bounds.set([low, high], 2 * i);
     });
     const { learningRate, l1, l2 } = this.rules;
     const at = this.values;
-    memory.call.leaves(leaves.length, this.ranges, entries, pairs, raw, learningRate, l2, l1, this.bounds, at);
+    memory.call.leaves(
+      threads,
+      rowCount,
+      leaves.length,
+      this.settled,
+      entries,
+      pairs,
+      raw,
+      learningRate,
+      l2,
+      l1,
+      this.bounds,
+      at,
+    );
     const values = memory.float32(at, leaves.length);
     leaves.forEach(({ node }, i) => builder.setValue(node, 0, values[i]));
   }

@@ -30,6 +30,8 @@ export class GradientSearch {
   private readonly foundInts: Int32Array;
   private readonly foundBytes: Uint8Array;
   private readonly directions: Address;
+  /** Histograms of parts of a node that are counted by other threads. */
+  private readonly parts: Address;
   /** For the child that is counted, then for the other. */
   private readonly binCounts: Int32Array;
   /** What `binCounts` enables now. */
@@ -51,6 +53,7 @@ export class GradientSearch {
     this.foundInts = memory.int32(this.found, (2 * features * FOUND_BYTES) / 4);
     this.foundBytes = memory.bytes(this.found, 2 * features * FOUND_BYTES);
     this.binCounts = memory.int32(memory.allocate(2 * features * 4), 2 * features);
+    this.parts = memory.allocate((memory.threads - 1) * features * HISTOGRAM_BYTES);
     this.directions = rules.directions === null ? 0 : memory.allocate(features);
     if (rules.directions !== null) memory.bytes(this.directions, features).set(new Uint8Array(rules.directions));
   }
@@ -60,9 +63,21 @@ export class GradientSearch {
     const { table, rules, memory } = this;
     this.scale = scale;
     this.columns = columns;
-    const { blocks, blockBytes, width, features } = table;
+    const { panes, paneBytes, paneWidth, rowBytes, width, features } = table;
     const binCounts = this.binCounts.byteOffset;
-    memory.call.setTable(entries, blocks, blockBytes, width, features.length, binCounts, this.directions, this.found);
+    memory.call.setTable(
+      entries,
+      panes,
+      paneBytes,
+      paneWidth,
+      rowBytes,
+      width,
+      this.parts,
+      features.length,
+      binCounts,
+      this.directions,
+      this.found,
+    );
     const [lambda, setLambda] = [rules.l2, rules.l2 + rules.catL2].map((l2) => l2 * scale.h);
     memory.call.setPenalties(lambda, rules.l1 * scale.g, setLambda, rules.catSmooth * scale.h);
   }

@@ -20,8 +20,9 @@ export interface KernelCalls {
     stride: number,
     width: number,
     features: number,
-    blocks: Address,
-    blockSize: number,
+    panes: Address,
+    paneBytes: number,
+    rowBytes: number,
   ): void;
   logistic(rows: number, raw: Address, y: Address, weights: Address, pairs: Address, notes: Address): void;
   huber(rows: number, raw: Address, y: Address, weights: Address, pairs: Address, notes: Address, delta: number): void;
@@ -72,9 +73,12 @@ export interface KernelCalls {
   quantiseDrawn: Quantise;
   setTable(
     entries: Address,
-    blocks: Address,
-    blockSize: number,
+    panes: Address,
+    paneBytes: number,
+    paneWidth: number,
+    rowBytes: number,
     width: number,
+    parts: Address,
     features: number,
     binCounts: Address,
     directions: Address,
@@ -87,8 +91,10 @@ export interface KernelCalls {
   divide(begin: number, end: number, entries: Address, spare: Address, bins: Address, counts: Address): number;
   settle(begin: number, end: number, middle: number): void;
   leaves(
+    groups: number,
+    rows: number,
     count: number,
-    ranges: Address,
+    leaves: Address,
     entries: Address,
     pairs: Address,
     raw: Address,
@@ -145,9 +151,10 @@ export const PART = 8192;
 export const NOTE_BYTES = 64;
 export const HISTOGRAM_BYTES = 2048;
 export const FOUND_BYTES = 64;
+export const LEAF_BYTES = 48;
 export const TABLE_AT: Address = 1024;
 export const CUTS_AT: Address = 2048;
-const FREE_AT: Address = 65_536;
+const FREE_AT: Address = 327_680;
 
 /** More threads would need more than blocks of features to share out at small nodes. */
 const MOST_THREADS = 2;
@@ -195,8 +202,8 @@ export class KernelMemory {
     mostBytes = MOST_PAGES * PAGE,
   ) {
     compiled ??= new wasm.Module(readFileSync(new URL('../kernels/kernels.wasm', import.meta.url)));
-    const maximum = Math.min(MOST_PAGES, Math.ceil((FREE_AT + mostBytes) / PAGE));
-    this.memory = new wasm.Memory({ initial: 2, maximum, shared: true });
+    const maximum = Math.min(MOST_PAGES, Math.ceil((FREE_AT + mostBytes) / PAGE) + 1);
+    this.memory = new wasm.Memory({ initial: 6, maximum, shared: true });
     const { exports } = new wasm.Instance(compiled, { env: { memory: this.memory } });
     this.call = exports as KernelCalls;
     this.call.setThreads(threads);

@@ -10,14 +10,18 @@ export interface KernelTable extends BinnedTable {
   /** Columns of bins: feature f at columns + f · stride. */
   readonly columns: Address;
   readonly stride: number;
-  /** Blocks of `width` features, 16 bytes a row; block b at blocks + b · blockBytes. */
-  readonly blocks: Address;
-  readonly blockBytes: number;
+  /** Panes of `paneWidth` features, `rowBytes` a row; pane p at panes + p · paneBytes. */
+  readonly panes: Address;
+  readonly paneBytes: number;
+  readonly paneWidth: number;
+  readonly rowBytes: number;
+  /** Features of a pane that are counted at a time. */
   readonly width: number;
 }
 
-/** Features of a block at most: the bytes of a vector. */
-const MOST_WIDTH = 16;
+/** Features of a pane at most, so that a row fits a cache line, and of those counted at a time, so that their cells fit the nearest cache. */
+const MOST_IN_PANE = 56;
+const MOST_AT_ONCE = 14;
 /** Columns whose samples are sorted at a time. */
 const SORTED_AT_ONCE = 8;
 
@@ -33,10 +37,10 @@ export async function binTable(
   training: TrainingRows,
   maxBins: number,
   rng: Rng,
-  wantsBlocks = true,
+  wantsPanes = true,
 ): Promise<KernelTable> {
   const { features } = training;
-  const { rowCount, ...space } = makeSpace(memory, training.trainRows.length, features.length, wantsBlocks);
+  const { rowCount, ...space } = makeSpace(memory, training.trainRows.length, features.length, wantsPanes);
   const binned = await memory.borrow(async () => {
     const { table, trainRows, pace } = training;
     const made: BinnedFeature[] = [];
@@ -54,21 +58,23 @@ export async function binTable(
     }
     return made;
   });
-  const { columns, stride, width, blocks, blockBytes } = space;
-  if (wantsBlocks) memory.call.interleave(rowCount, columns, stride, width, features.length, blocks, blockBytes);
+  const { columns, stride, panes, paneBytes, paneWidth, rowBytes } = space;
+  if (wantsPanes)
+    memory.call.interleave(rowCount, columns, stride, paneWidth, features.length, panes, paneBytes, rowBytes);
   return { rowCount, features: binned, ...space };
 }
 
-function makeSpace(memory: KernelMemory, rowCount: number, featureCount: number, wantsBlocks: boolean) {
+function makeSpace(memory: KernelMemory, rowCount: number, featureCount: number, wantsPanes: boolean) {
   const stride = Math.ceil(rowCount / 64) * 64;
-  const least = Math.ceil(featureCount / MOST_WIDTH);
-  // An even share for each thread, unless a block would be narrower than it is worth.
-  const even = Math.ceil(least / memory.threads) * memory.threads;
-  const width = Math.ceil(featureCount / (featureCount >= 4 * even ? even : least));
-  const blockBytes = stride * 16;
+  const even = (count: number, most: number): number => Math.ceil(count / Math.ceil(count / most));
+  const width = even(even(featureCount, MOST_IN_PANE), MOST_AT_ONCE);
+  const paneWidth = width * Math.ceil(even(featureCount, MOST_IN_PANE) / width);
+  const rowBytes = paneWidth <= 8 ? 8 : Math.ceil(paneWidth / 16) * 16;
+  const paneBytes = stride * rowBytes;
   const columns = memory.allocate(featureCount * stride);
-  const blocks = wantsBlocks ? memory.allocate(Math.ceil(featureCount / width) * blockBytes) : 0;
-  return { rowCount, columns, stride, blocks, blockBytes, width };
+  // The last row of 8 bytes is read as if it had 16.
+  const panes = wantsPanes ? memory.allocate(Math.ceil(featureCount / paneWidth) * paneBytes + 8) : 0;
+  return { rowCount, columns, stride, panes, paneBytes, paneWidth, rowBytes, width };
 }
 
 /** Cuts of columns, found on the same sample of rows for all of them. */
