@@ -15,8 +15,17 @@ import { type StudyLimits, type Trial } from './study.js';
 import { densitiesOf, propose } from './tpe.js';
 
 /** Shares of the time: at the first the search ends, at the second the combinations; the rest is for training what was chosen. */
-export const SEARCH_SHARE = 0.72;
-export const COMBINE_SHARE = 0.82;
+export interface Shares {
+  readonly search: number;
+  readonly combine: number;
+}
+export const SHARES: Shares = { search: 0.72, combine: 0.82 };
+
+/** The same where training, and so combining, is known to take only `reserve` of the time: nearly all of it for the search. */
+export function sharesFor(reserve: number): Shares {
+  const search = Math.max(SHARES.search, 0.94 - 2 * reserve);
+  return { search, combine: Math.max(SHARES.combine, 0.97 - reserve) };
+}
 /** Rows up to which a table is judged by folds, and up to which the folds are dealt twice. */
 const FOLDED_ROWS = 12_000;
 const REPEATED_ROWS = 400;
@@ -70,7 +79,7 @@ export interface Scored {
 }
 
 /** Members of a vote at most, and the best trials they are chosen from. */
-const MEMBERS = 5;
+export const MEMBERS = 5;
 const CHOSEN_FROM = 25;
 const PICKED_ROWS = 20_000;
 

@@ -1,8 +1,8 @@
 /** The last generation of AUTO, combinations of the best models, and its result. */
 import { Pace } from '../core/pace.js';
 import { type ThresholdRule } from '../core/threshold.js';
-import { isCombination } from '../spec.js';
-import { bestVote, choose, fixedRounds, nestedCombinations } from './auto.js';
+import { isCombination, type Member } from '../spec.js';
+import { bestVote, choose, fixedRounds, MEMBERS, nestedCombinations } from './auto.js';
 import { judgeScores } from './figure.js';
 import { type Proposal } from './propose.js';
 import { type Study } from './study-run.js';
@@ -68,6 +68,22 @@ function trainingMs(study: Study, { algorithm, members, elapsedMs }: Trial): num
   const rows = parts.reduce((sum, { train }) => sum + train.length, 0);
   const all = 2 * plan.rows.train.length + plan.rows.validation.length;
   const judging =
-    algorithm === 'VOTING' ? members!.reduce((sum, member) => sum + study.usualMs(member.algorithm), 0) : elapsedMs;
+    algorithm === 'VOTING' ? members!.reduce((sum, member) => sum + judgingMs(study, member), 0) : elapsedMs;
   return (judging * all) / rows;
+}
+
+/** What judging a member took. */
+function judgingMs(study: Study, member: Member): number {
+  const wanted = JSON.stringify(member.parameters);
+  const trial = study
+    .leaderboard()
+    .find((one) => one.algorithm === member.algorithm && JSON.stringify(fixedRounds(one)) === wanted);
+  return trial?.elapsedMs ?? study.usualMs(member.algorithm);
+}
+
+/** Share of the time that training the best models, as a vote would, will take. */
+export function reserveOf(study: Study): number {
+  const best = study.leaderboard().slice(0, MEMBERS);
+  const needed = best.reduce((sum, trial) => sum + trainingMs(study, trial), 0);
+  return study.spec.limits.seconds === null ? 1 : needed / (1000 * study.spec.limits.seconds);
 }

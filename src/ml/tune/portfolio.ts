@@ -42,6 +42,7 @@ export const PORTFOLIO: readonly Setting[] = [
   levels({ learningRate: 0.05, maxDepth: 4, subsample: 0.8, colsample: 0.6, minChildWeight: 3 }),
   forest({ minSamplesLeaf: 10, maxFeatures: 'SQRT' }),
   boosting({ learningRate: 0.1, numLeaves: 3, minSamplesLeaf: 5, subsample: 0.8, colsample: 0.8 }),
+  linear({ l1: 3, l2: 0.1 }),
   linear({ l2: 1, scaling: 'QUANTILE_NORMAL', missingIndicator: true }),
   extra({ minSamplesLeaf: 5, maxFeatures: 'ALL' }),
   boosting({ learningRate: 0.05, numLeaves: 24, categoryEncoding: 'TARGET', subsample: 0.8, colsample: 0.6 }),

@@ -2,8 +2,8 @@
 import { SpecError } from '../core/spec-error.js';
 import { type Table } from '../core/table.js';
 import { type Algorithm, SPECS } from '../spec.js';
-import { autoSearch, autoShape, COMBINE_SHARE, SEARCH_SHARE } from './auto.js';
-import { combineBest, COMBINATIONS_MOST, resultOfAuto } from './combine.js';
+import { autoSearch, autoShape, SHARES, sharesFor } from './auto.js';
+import { combineBest, COMBINATIONS_MOST, reserveOf, resultOfAuto } from './combine.js';
 import { type Executor, localExecutor, threadExecutor } from './executor.js';
 import { makePanel, type Panel, type PanelShape, studyRows } from './panel.js';
 import { type Proposer } from './propose.js';
@@ -28,8 +28,11 @@ export async function runStudy(spec: StudySpec, table: Table, context: StudyCont
   try {
     if (spec.search !== 'AUTO') return study.result(await study.run(proposerOf(spec, spaces, panel), 1));
     const spared = sparedTrials(spec);
-    const end = await study.run(autoSearch(spaces, panel.metric, spec.seed), SEARCH_SHARE, spared);
-    await combineBest(study, COMBINE_SHARE);
+    const propose = autoSearch(spaces, panel.metric, spec.seed);
+    let end = await study.run(propose, SHARES.search, spared);
+    const shares = end === 'SECONDS' ? sharesFor(reserveOf(study)) : SHARES;
+    if (shares.search > SHARES.search) end = await study.run(propose, shares.search, spared);
+    await combineBest(study, shares.combine);
     return await resultOfAuto(study, end);
   } finally {
     await executor.close();

@@ -68,7 +68,7 @@ const leafWise: SearchSpace = {
 export const SEARCH_SPACES: Partial<Record<Algorithm, SearchSpace>> = {
   DECISION_TREE: {
     fixed: {},
-    dimensions: [int('maxDepth', 2, 20), logInt('minSamplesLeaf', 2, 200)],
+    dimensions: [int('maxDepth', 2, 20), logInt('minSamplesLeaf', 2, 200), logFloat('leafSmooth', 0.5, 20)],
   },
   RANDOM_FOREST: {
     fixed: { nEstimators: 200 },
@@ -101,7 +101,12 @@ export const SEARCH_SPACES: Partial<Record<Algorithm, SearchSpace>> = {
   },
   LINEAR: {
     fixed: {},
-    dimensions: [logFloat('l2', 0.001, 1000)],
+    dimensions: [
+      logFloat('l2', 0.001, 1000),
+      choice('l1', 0, 0.3, 1, 3, 10),
+      choice('scaling', 'STANDARD', 'QUANTILE_NORMAL'),
+      choice('categoryEncoding', 'ONE_HOT', 'TARGET'),
+    ],
   },
 };
 
