@@ -1,6 +1,13 @@
 import type { Config } from './config.js';
-import { AgreementRow, AgreementSignatureRow, TenantSigningKeyRow } from './domain/agreements/agreement.entity.js';
+import {
+  AgreementRow,
+  AgreementSettlementRow,
+  AgreementSignatureRow,
+  AgreementVersionRow,
+  TenantSigningKeyRow,
+} from './domain/agreements/agreement.entity.js';
 import { AgreementService } from './domain/agreements/agreement.service.js';
+import { SigningKeyService } from './domain/agreements/signing-key.service.js';
 import { AuditEntryRow } from './domain/audit/audit.entity.js';
 import { AuditService } from './domain/audit/audit.service.js';
 import { LogKeys } from './domain/audit/log-key.service.js';
@@ -60,7 +67,9 @@ export const ENTITIES = [
   UploadRow,
   DatasetRow,
   AgreementRow,
+  AgreementVersionRow,
   AgreementSignatureRow,
+  AgreementSettlementRow,
   TenantSigningKeyRow,
   EndpointRow,
   ModelRow,
@@ -96,6 +105,7 @@ export interface App {
   readonly imports: ImportService;
   readonly studies: StudyService;
   readonly evaluations: EvaluationService;
+  readonly signingKeys: SigningKeyService;
   readonly agreements: AgreementService;
   readonly usage: UsageService;
   readonly endpoints: EndpointService;
@@ -123,7 +133,9 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
   const splits = new SplitService(db, clock, blobs, datasets);
   const models = new ModelService(db, clock, blobs);
   const trainings = new TrainingService(db, clock, models, splits);
-  const agreements = new AgreementService({ db, clock, keys: blobs.keys, endpoints: offeredEndpoints });
+  const accounts = new AccountService(db, clock);
+  const signingKeys = new SigningKeyService({ db, clock, keys: blobs.keys, accounts });
+  const agreements = new AgreementService({ db, clock, keys: signingKeys, endpoints: offeredEndpoints });
   const credentials = new CredentialService(db, clock, listener);
   const policies = new Policies(db.gate, listener);
   const names = new EndpointNames(db.gate, listener);
@@ -140,7 +152,7 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
     events: makeEvents(listener),
     audit: new AuditService(db),
     logKeys,
-    accounts: new AccountService(db, clock),
+    accounts,
     credentials,
     tenants: new TenantService(db, clock),
     applications: new ApplicationService(db, clock, credentials),
@@ -159,6 +171,7 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
       splits,
       specOf: (tx, version) => trainings.specOf(tx, version),
     }),
+    signingKeys,
     agreements,
     usage: new UsageService({ db, clock, agreements }),
     endpoints: new EndpointService({ db, clock, models, agreements, policies, names }),

@@ -15,6 +15,7 @@ import { Tuning0000000000011 } from '../migrations/0011-tuning.js';
 import { Import0000000000012 } from '../migrations/0012-import.js';
 import { OutOfBag0000000000013 } from '../migrations/0013-out-of-bag.js';
 import { PredictionEntries0000000000014 } from '../migrations/0014-prediction-entries.js';
+import { AgreementLife0000000000015 } from '../migrations/0015-agreement-life.js';
 import { TransparencyLog0000000000016 } from '../migrations/0016-transparency-log.js';
 import { ConfigError, loadConfig } from './config.js';
 import { ensureOperator } from './domain/tenants/account.service.js';
@@ -45,6 +46,7 @@ export const MIGRATIONS = [
   Import0000000000012,
   OutOfBag0000000000013,
   PredictionEntries0000000000014,
+  AgreementLife0000000000015,
   TransparencyLog0000000000016,
 ];
 

@@ -141,7 +141,7 @@ describe('the tables', () => {
       step,
       from!.split(', ').map((state) => state.replaceAll('`', '')),
     ]);
-    expect(told).toEqual(Object.entries(STEPS).map(([step, { from }]) => [`\`${step}Agreement\``, [...from]]));
+    expect(told).toEqual(Object.values(STEPS).map(({ mutation, from }) => [`\`${mutation}\``, [...from]]));
     for (const state of AGREEMENT_STATES) expect(page('docs/agreements.md')).toContain(`\`${state}\``);
   });
 });

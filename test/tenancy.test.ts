@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import {
   getNamedType,
   type GraphQLField,
@@ -16,7 +17,7 @@ import { inTenant } from '../src/platform/db.js';
 import { ID_PREFIXES, type IdKind } from '../src/platform/ids.js';
 import { startWorkers, type Workers } from '../workers/main.js';
 import { ENDINGS, PROCESSORS } from '../workers/processors.js';
-import { startTestApi, type TestApi, type TestTenant } from './support/app.js';
+import { PASSWORD, startTestApi, type TestApi, type TestTenant } from './support/app.js';
 import { scopeOf, upload as sendFile } from './domain/dataset-support.js';
 import { makeData } from './workers/data.js';
 import { isOver, untilJob } from './workers/support.js';
@@ -48,6 +49,7 @@ const KIND_OF_ARGUMENT: Record<string, IdKind> = {
   warmStartFrom: 'modelVersion',
   endpointId: 'endpoint',
   agreementId: 'agreement',
+  signingKeyId: 'signingKey',
   'compareModelVersions(a)': 'modelVersion',
   'compareModelVersions(b)': 'modelVersion',
   'upload(id)': 'upload',
@@ -81,10 +83,21 @@ const FILTERS = [
 ];
 
 /** Ids that mean another tenant on purpose. */
-const OTHERS = ['offerAgreement(input.consumerTenantId)', 'offerAgreement(input.terms.applications)'];
+const OTHERS = [
+  'offerAgreement(input.consumerTenantId)',
+  'offerAgreement(input.terms.applications)',
+  'counterAgreement(input.terms.applications)',
+  'amendAgreement(input.terms.applications)',
+];
 
 /** Where the answer to a missing thing has a code of its own; it is the same one for another tenant's. */
 const OTHER_CODES: Record<string, string> = { 'predict(input.agreementId)': 'NO_AGREEMENT' };
+
+const TERMS = {
+  purposes: ['CREDIT'],
+  period: { from: new Date().toISOString(), until: new Date(Date.now() + 86400_000).toISOString() },
+  disclosure: { kind: 'LABEL_ONLY' },
+};
 
 /** What else an operation needs before it looks at the id. */
 const REST: Record<string, Record<string, unknown>> = {
@@ -107,13 +120,11 @@ const REST: Record<string, Record<string, unknown>> = {
     modelName: null,
     features: ['age'],
   },
-  offerAgreement: {
-    terms: {
-      purposes: ['CREDIT'],
-      period: { from: new Date().toISOString(), until: new Date(Date.now() + 86400_000).toISOString() },
-      disclosure: { kind: 'LABEL_ONLY' },
-    },
-  },
+  offerAgreement: { terms: TERMS },
+  counterAgreement: { terms: TERMS },
+  amendAgreement: { terms: TERMS },
+  signAgreement: { password: PASSWORD, signatureBase64: Buffer.alloc(64).toString('base64') },
+  confirmSigningKey: { password: PASSWORD, signatureBase64: Buffer.alloc(64).toString('base64') },
 };
 
 type World = Partial<Record<IdKind, string>>;
@@ -199,6 +210,11 @@ async function makeWorld(tenant: TestTenant): Promise<World> {
     'modelImport { id job { id } }',
   );
   await untilJob(api.app, { tenantId: tenant.id }, modelImport.job.id, isOver, 100_000);
+  const { signingKey } = await owner.mutate<{ signingKey: { id: string } }>(
+    'createSigningKey',
+    { name: 'A key', publicKeyHex: randomBytes(32).toString('hex') },
+    'signingKey { id }',
+  );
   const application = await tenant.application();
   await tenant.member('VIEWER');
   const { members } = await owner.query<{ members: { nodes: { id: string; role: string }[] } }>(
@@ -227,6 +243,7 @@ async function makeWorld(tenant: TestTenant): Promise<World> {
     evaluation: evaluation.id,
     endpoint: endpoint.id,
     agreement: agreement.id,
+    signingKey: signingKey.id,
   };
 }
 

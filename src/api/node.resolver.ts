@@ -35,11 +35,12 @@ export const NODE_TYPES: ReadonlyMap<IdKind, string> = new Map<IdKind, string>([
   ['evaluation', 'Evaluation'],
   ['endpoint', 'Endpoint'],
   ['agreement', 'Agreement'],
+  ['signingKey', 'SigningKey'],
 ]);
 
 export function makeNodeKinds(app: App): NodeKinds {
   const { db, tenants, applications, uploads, datasets, splits, models, evaluations, trainings } = app;
-  const { imports, studies, endpoints, agreements } = app;
+  const { imports, studies, endpoints, agreements, signingKeys } = app;
   return {
     tenant: { permission: 'tenant:read', load: (scope, id) => tenants.find(scope, id) },
     membership: { permission: 'tenant:read', load: (scope, id) => tenants.findMember(scope, id) },
@@ -59,6 +60,7 @@ export function makeNodeKinds(app: App): NodeKinds {
     study: { permission: 'training:read', load: (scope, id) => studies.find(scope, id) },
     endpoint: { permission: 'endpoint:read', load: (scope, id) => endpoints.find(scope, id) },
     agreement: { permission: 'agreement:read', load: (scope, id) => agreements.find(scope, id) },
+    signingKey: { permission: 'agreement:read', load: (scope, id) => signingKeys.find(scope, id) },
   };
 }
 

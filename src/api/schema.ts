@@ -9,7 +9,8 @@ import {
 } from 'graphql';
 import { buildSchemaSync, type NonEmptyArray } from 'type-graphql';
 import type { App } from '../app.js';
-import { AgreementResolver } from '../domain/agreements/agreement.resolver.js';
+import { AgreementResolver, AgreementVersionResolver } from '../domain/agreements/agreement.resolver.js';
+import { SigningKeyResolver } from '../domain/agreements/signing-key.resolver.js';
 import { AuditResolver } from '../domain/audit/audit.resolver.js';
 import { DatasetResolver, DatasetVersionResolver, UploadResolver } from '../domain/datasets/dataset.resolver.js';
 import { SplitResolver, VersionSplitResolver } from '../domain/datasets/split.resolver.js';
@@ -52,6 +53,8 @@ const RESOLVERS: [ResolverClass, (app: App) => object][] = [
   [StudyResolver, (app) => new StudyResolver(app.studies, app.models, app.trainings)],
   [TrialResolver, () => new TrialResolver()],
   [AgreementResolver, (app) => new AgreementResolver(app.agreements)],
+  [AgreementVersionResolver, () => new AgreementVersionResolver()],
+  [SigningKeyResolver, (app) => new SigningKeyResolver(app.signingKeys)],
   [UsageResolver, (app) => new UsageResolver(app.usage)],
   [EndpointResolver, (app) => new EndpointResolver(app.endpoints)],
   [AgreementEndpointResolver, (app) => new AgreementEndpointResolver(app.endpoints)],

@@ -10,6 +10,8 @@ export type Row = Record<string, number | string | null>;
 export interface Party {
   readonly tenantId: string;
   readonly owner: Client;
+  /** The owner's: custodial signatures ask for it. */
+  readonly password: string;
 }
 export interface Estimate {
   readonly value: number | null;
@@ -63,7 +65,7 @@ export async function join(
   );
   const { token } = await anyone.change<{ token: string }>('signIn', { email, password }, 'token');
   print.say(`${name} exists; its owner has accepted the invitation and signed in.`);
-  return { tenantId: made.tenant.id, owner: anyone.as(token) };
+  return { tenantId: made.tenant.id, owner: anyone.as(token), password };
 }
 
 export interface Version {
@@ -247,7 +249,7 @@ export async function agree(
   ] as const) {
     const signed = await party.owner.change<{ agreement: { state: string } }>(
       'signAgreement',
-      { agreementId: agreement.id },
+      { agreementId: agreement.id, password: party.password },
       'agreement { state }',
     );
     print.say(`The ${who} has signed: the agreement is ${signed.agreement.state}.`);

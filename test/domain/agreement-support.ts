@@ -8,7 +8,8 @@ import { KeyRing } from '../../src/platform/keys.js';
 import { PERMISSIONS, type Permission } from '../../src/platform/permissions.js';
 import { makeScope, type Scope } from '../../src/platform/scope.js';
 import { ENTITIES } from '../../src/app.js';
-import { AgreementService, type Terms } from '../../src/domain/agreements/agreement.service.js';
+import { type Agreement, AgreementService, type Terms } from '../../src/domain/agreements/agreement.service.js';
+import { type Hand, SigningKeyService } from '../../src/domain/agreements/signing-key.service.js';
 import { DEFAULT_TERMS } from '../../src/domain/agreements/terms.js';
 import pg from 'pg';
 import { LogKeys } from '../../src/domain/audit/log-key.service.js';
@@ -28,12 +29,26 @@ export interface World {
   readonly db: Db;
   readonly database: TestDatabase;
   readonly clock: TestClock;
-  readonly agreements: AgreementService;
+  readonly agreements: TestAgreements;
+  readonly signingKeys: SigningKeyService;
   /** A ledger of its own, as one replica has it. */
   openLedger(): Promise<LedgerService>;
   /** Removes the database. */
   close(): Promise<void>;
 }
+
+/** Signs by an id alone, with the key that the platform keeps: the password is a matter of the tests of accounts. */
+export class TestAgreements extends AgreementService {
+  override sign(
+    scope: Scope,
+    what: string | { agreementId: string; version?: number | null },
+    hand: Hand = BY_WORD,
+  ): Promise<Agreement> {
+    return super.sign(scope, typeof what === 'string' ? { agreementId: what } : what, hand);
+  }
+}
+const account = { accountId: '', sessionId: '', email: '', name: '', operator: false, memberships: [] };
+const BY_WORD: Hand = { custody: 'CUSTODIAL', person: { account, address: '' }, password: '' };
 
 /** A database of its own with the agreement service; endpoints are bare rows. */
 export async function makeWorld(): Promise<World> {
@@ -61,8 +76,10 @@ export async function makeWorld(): Promise<World> {
     await db.close();
     await database.drop();
   };
-  const agreements = new AgreementService({ db, clock, keys, endpoints });
-  return { db, database, clock, agreements, openLedger, close };
+  const accounts = { confirmPassword: () => Promise.resolve() };
+  const signingKeys = new SigningKeyService({ db, clock, keys, accounts });
+  const agreements = new TestAgreements({ db, clock, keys: signingKeys, endpoints });
+  return { db, database, clock, agreements, signingKeys, openLedger, close };
 }
 
 /** A ledger that signs with keys of the log. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Client } from '../support/client.js';
-import { startTestApi, type TestApi, type TestTenant } from '../support/app.js';
+import { PASSWORD, startTestApi, type TestApi, type TestTenant } from '../support/app.js';
 import { contentTextOf, PREDICTION_COLUMNS, type PredictionRow } from '../../src/domain/audit/prediction.js';
 import type { Receipt } from '../../src/domain/metering/receipt.js';
 import { inTenant } from '../../src/platform/db.js';
@@ -78,7 +78,7 @@ async function agree(change: Record<string, unknown> = {}, endpoint = endpointId
     { endpointId: endpoint, consumerTenantId: consumer.id, terms: terms(change) },
     'agreement { id }',
   );
-  const input = { agreementId: offered.agreement.id };
+  const input = { agreementId: offered.agreement.id, password: PASSWORD };
   await provider.owner.mutate('signAgreement', input, 'agreement { state }');
   await consumer.owner.mutate('signAgreement', input, 'agreement { state }');
   return input.agreementId;

@@ -1,8 +1,13 @@
 import type { Pool } from 'pg';
 import { type FindOptionsWhere, In, LessThan, QueryFailedError } from 'typeorm';
-import { own, type Tx } from '../../platform/db.js';
+import type { Tx } from '../../platform/db.js';
 import { notFound } from '../../platform/errors.js';
-import { AgreementRow, AgreementSignatureRow, TenantSigningKeyRow } from './agreement.entity.js';
+import {
+  AgreementRow,
+  AgreementSettlementRow,
+  AgreementSignatureRow,
+  AgreementVersionRow,
+} from './agreement.entity.js';
 import { EXPIRABLE, type Party } from './step.js';
 
 /** Agreements are the bridge: the tenant is the one party or the other, or the one that is asked for. */
@@ -49,11 +54,11 @@ export function listAgreements(
   return tx.find(AgreementRow, { where, order: { id: 'DESC' }, take: limit });
 }
 
-export async function markAgreement(
-  tx: Tx,
-  id: string,
-  change: Pick<AgreementRow, 'state' | 'suspendedByProvider' | 'suspendedByConsumer' | 'changedAt'>,
-): Promise<void> {
+export type AgreementChange = Partial<
+  Omit<AgreementRow, 'id' | 'providerTenantId' | 'consumerTenantId' | 'endpointId'>
+>;
+
+export async function markAgreement(tx: Tx, id: string, change: AgreementChange): Promise<void> {
   await tx.createQueryBuilder().update(AgreementRow).set(change).where(asParty(tx, { id })).execute();
 }
 
@@ -68,6 +73,61 @@ export function listSignatures(tx: Tx, agreementIds: readonly string[]): Promise
     .where(':party in (a.providerTenantId, a.consumerTenantId)', { party: tx.tenantId })
     .andWhere('s.agreementId in (:...agreementIds)', { agreementIds })
     .orderBy('s.signedAt')
+    .getMany();
+}
+
+/** Of the agreements to which the tenant is a party; oldest first. */
+export function listVersions(tx: Tx, agreementIds: readonly string[]): Promise<AgreementVersionRow[]> {
+  return tx
+    .createQueryBuilder(AgreementVersionRow, 'v')
+    .innerJoin(AgreementRow, 'a', 'a.id = v.agreementId')
+    .where(':party in (a.providerTenantId, a.consumerTenantId)', { party: tx.tenantId })
+    .andWhere('v.agreementId in (:...agreementIds)', { agreementIds })
+    .orderBy('v.version')
+    .getMany();
+}
+
+export async function insertVersion(tx: Tx, row: AgreementVersionRow): Promise<void> {
+  await tx.insert(AgreementVersionRow, row);
+}
+
+/** Decides the version that waits, of an agreement that the transaction has locked. */
+export async function markVersion(
+  tx: Tx,
+  { agreementId, version }: Pick<AgreementVersionRow, 'agreementId' | 'version'>,
+  change: Pick<AgreementVersionRow, 'state' | 'agreedAt' | 'rowsBefore'>,
+): Promise<void> {
+  await tx
+    .createQueryBuilder()
+    .update(AgreementVersionRow)
+    .set(change)
+    .where({ agreementId, version })
+    .andWhere(
+      `exists (select from agreement a where a.id = agreement_id and :party in (a.provider_tenant_id, a.consumer_tenant_id))`,
+      { party: tx.tenantId },
+    )
+    .execute();
+}
+
+/** Rows that were ever counted. Read after a change of the agreement, which holds the meter until the commit. */
+export async function readMeter(tx: Tx, agreementId: string): Promise<number> {
+  const [row] = await tx.query<{ rows: number }[]>(
+    `select rows_total as rows from agreement_meter where agreement_id = $1 and $2 in (provider_tenant_id, consumer_tenant_id)`,
+    [agreementId, tx.tenantId],
+  );
+  return row?.rows ?? 0;
+}
+
+export async function insertSettlement(tx: Tx, row: AgreementSettlementRow): Promise<void> {
+  await tx.insert(AgreementSettlementRow, row);
+}
+
+export function listSettlements(tx: Tx, agreementIds: readonly string[]): Promise<AgreementSettlementRow[]> {
+  return tx
+    .createQueryBuilder(AgreementSettlementRow, 's')
+    .innerJoin(AgreementRow, 'a', 'a.id = s.agreementId')
+    .where(':party in (a.providerTenantId, a.consumerTenantId)', { party: tx.tenantId })
+    .andWhere('s.agreementId in (:...agreementIds)', { agreementIds })
     .getMany();
 }
 
@@ -91,20 +151,19 @@ export function existsOpenAgreement(tx: Tx, endpointId: string): Promise<boolean
   return tx.existsBy(AgreementRow, asParty(tx, { endpointId, state: In([...EXPIRABLE]) }, 'PROVIDER'));
 }
 
-export function findSigningKey(tx: Tx): Promise<TenantSigningKeyRow | null> {
-  return tx.findOneBy(TenantSigningKeyRow, own(tx));
-}
-
-export async function insertSigningKey(tx: Tx, row: TenantSigningKeyRow): Promise<void> {
-  await tx.createQueryBuilder().insert().into(TenantSigningKeyRow).values(row).orIgnore().execute();
-}
-
-/** Agreements whose period has ended unrecorded, across tenants. */
-export async function listDue(gate: Pool, now: Date, limit: number): Promise<{ id: string; tenantId: string }[]> {
+/** What time or the end of an agreement has left to be done, across tenants. `lead`: renewals begin so long before. */
+export async function listDue(
+  gate: Pool,
+  { now, leadMs, limit }: { now: Date; leadMs: number; limit: number },
+): Promise<{ id: string; tenantId: string }[]> {
   const { rows } = await gate.query<{ id: string; tenantId: string }>(
     `select id, provider_tenant_id as "tenantId" from agreement
-     where state in ('OFFERED', 'ACTIVE', 'SUSPENDED') and valid_until <= $1 order by valid_until limit $2`,
-    [now, limit],
+     where state in ('OFFERED', 'ACTIVE', 'SUSPENDED') and valid_until <= $1
+       and (valid_until <= $2 or state <> 'OFFERED' and jsonb_typeof(terms -> 'renewal') = 'object' and not renewal_stopped and notice_by is null)
+     union all
+     select id, provider_tenant_id from agreement where state in ('TERMINATED', 'EXPIRED') and activated_at is not null
+     limit $3`,
+    [new Date(now.getTime() + leadMs), now, limit],
   );
   return rows;
 }

@@ -1,21 +1,37 @@
-import { Arg, Args, Authorized, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
+import { Arg, Args, Authorized, Ctx, FieldResolver, ID, Mutation, Query, Resolver, Root } from 'type-graphql';
 import { notFound } from '../../platform/errors.js';
-import { CurrentScope, PageArgs } from '../../platform/graphql.js';
+import { CurrentAccount, CurrentScope, PageArgs, type RequestContext } from '../../platform/graphql.js';
 import type { Page } from '../../platform/page.js';
-import type { Scope } from '../../platform/scope.js';
-import type { Agreement as AgreementView, AgreementService } from './agreement.service.js';
+import type { Scope, SignedIn } from '../../platform/scope.js';
+import type {
+  Agreement as AgreementView,
+  AgreementService,
+  AgreementVersion as AgreementVersionView,
+} from './agreement.service.js';
 import {
   Agreement,
   AgreementConnection,
   AgreementFilterInput,
+  AgreementSettlement,
   AgreementSignature,
+  AgreementVersion,
+  AmendAgreementInput,
+  AmendAgreementResult,
+  CounterAgreementInput,
+  CounterAgreementResult,
   OfferAgreementInput,
   type OfferAgreementPayload,
   OfferAgreementResult,
+  RejectAmendmentInput,
+  RejectAmendmentResult,
   ResumeAgreementInput,
   ResumeAgreementResult,
+  SettleAgreementInput,
+  SettleAgreementResult,
   SignAgreementInput,
   SignAgreementResult,
+  StopRenewalInput,
+  StopRenewalResult,
   SuspendAgreementInput,
   SuspendAgreementResult,
   TerminateAgreementInput,
@@ -24,6 +40,7 @@ import {
   WithdrawAgreementResult,
 } from './agreement.types.js';
 import { enforcementOf } from './enforcement.js';
+import type { Hand, Person } from './signing-key.service.js';
 import { AgreementTerms, AgreementTermStatus, termsOf, viewOfTerms } from './terms.types.js';
 
 @Resolver(() => Agreement)
@@ -66,14 +83,26 @@ export class AgreementResolver {
 
   @Authorized('agreement:sign')
   @Mutation(() => SignAgreementResult, {
-    description:
-      'Signs for the tenant, with the key that the platform keeps for it. The second signature puts it in force.',
+    description: 'Signs what waits for signatures: the offer, or an amendment. The second signature puts it in force.',
   })
   async signAgreement(
     @CurrentScope() scope: Scope,
-    @Arg('input', () => SignAgreementInput, { description: 'Which.' }) { agreementId }: SignAgreementInput,
+    @CurrentAccount() account: SignedIn,
+    @Ctx() { address }: RequestContext,
+    @Arg('input', () => SignAgreementInput, { description: 'What, and how.' }) input: SignAgreementInput,
   ): Promise<OfferAgreementPayload> {
-    return { agreement: await this.agreements.sign(scope, agreementId) };
+    return { agreement: await this.agreements.sign(scope, input, handOf(input, { account, address })) };
+  }
+
+  @Authorized('agreement:write')
+  @Mutation(() => CounterAgreementResult, {
+    description: 'Answers an offer with other terms; signatures of the earlier ones count no more.',
+  })
+  async counterAgreement(
+    @CurrentScope() scope: Scope,
+    @Arg('input', () => CounterAgreementInput, { description: 'The other terms.' }) input: CounterAgreementInput,
+  ): Promise<OfferAgreementPayload> {
+    return { agreement: await this.agreements.counter(scope, input.agreementId, termsOf(input.terms)) };
   }
 
   @Authorized('agreement:write')
@@ -83,6 +112,28 @@ export class AgreementResolver {
     @Arg('input', () => WithdrawAgreementInput, { description: 'Which.' }) { agreementId }: WithdrawAgreementInput,
   ): Promise<OfferAgreementPayload> {
     return { agreement: await this.agreements.withdraw(scope, agreementId) };
+  }
+
+  @Authorized('agreement:write')
+  @Mutation(() => AmendAgreementResult, {
+    description: 'Proposes other terms for an agreement in force; the old ones hold until both have signed.',
+  })
+  async amendAgreement(
+    @CurrentScope() scope: Scope,
+    @Arg('input', () => AmendAgreementInput, { description: 'The other terms.' }) input: AmendAgreementInput,
+  ): Promise<OfferAgreementPayload> {
+    return { agreement: await this.agreements.amend(scope, input.agreementId, termsOf(input.terms)) };
+  }
+
+  @Authorized('agreement:write')
+  @Mutation(() => RejectAmendmentResult, {
+    description: 'Takes an amendment back, or rejects it; what is in force stays.',
+  })
+  async rejectAmendment(
+    @CurrentScope() scope: Scope,
+    @Arg('input', () => RejectAmendmentInput, { description: 'Which.' }) { agreementId }: RejectAmendmentInput,
+  ): Promise<OfferAgreementPayload> {
+    return { agreement: await this.agreements.reject(scope, agreementId) };
   }
 
   @Authorized('agreement:write')
@@ -97,7 +148,9 @@ export class AgreementResolver {
   }
 
   @Authorized('agreement:write')
-  @Mutation(() => ResumeAgreementResult, { description: 'Ends the tenant’s own suspension of an agreement.' })
+  @Mutation(() => ResumeAgreementResult, {
+    description: 'Ends the tenant’s own suspension of an agreement, and one for a breach of the other party.',
+  })
   async resumeAgreement(
     @CurrentScope() scope: Scope,
     @Arg('input', () => ResumeAgreementInput, { description: 'Which.' }) { agreementId }: ResumeAgreementInput,
@@ -106,12 +159,35 @@ export class AgreementResolver {
   }
 
   @Authorized('agreement:write')
-  @Mutation(() => TerminateAgreementResult, { description: 'Ends an agreement for good, at once.' })
+  @Mutation(() => StopRenewalResult, { description: 'Lets an agreement end with its period.' })
+  async stopRenewal(
+    @CurrentScope() scope: Scope,
+    @Arg('input', () => StopRenewalInput, { description: 'Which.' }) { agreementId }: StopRenewalInput,
+  ): Promise<OfferAgreementPayload> {
+    return { agreement: await this.agreements.stopRenewal(scope, agreementId) };
+  }
+
+  @Authorized('agreement:write')
+  @Mutation(() => TerminateAgreementResult, {
+    description:
+      'Ends an agreement for good: after the notice that its terms ask for, or at once if they ask for none or the other party has given notice too.',
+  })
   async terminateAgreement(
     @CurrentScope() scope: Scope,
     @Arg('input', () => TerminateAgreementInput, { description: 'Which.' }) { agreementId }: TerminateAgreementInput,
   ): Promise<OfferAgreementPayload> {
     return { agreement: await this.agreements.terminate(scope, agreementId) };
+  }
+
+  @Authorized('agreement:write')
+  @Mutation(() => SettleAgreementResult, {
+    description: 'Freezes the figures of an agreement that has ended; the platform does it by itself after a while.',
+  })
+  async settleAgreement(
+    @CurrentScope() scope: Scope,
+    @Arg('input', () => SettleAgreementInput, { description: 'Which.' }) { agreementId }: SettleAgreementInput,
+  ): Promise<OfferAgreementPayload> {
+    return { agreement: await this.agreements.settle(scope, agreementId) };
   }
 
   @FieldResolver(() => AgreementTerms, { description: 'What was agreed.' })
@@ -124,12 +200,61 @@ export class AgreementResolver {
     return enforcementOf(terms);
   }
 
-  @FieldResolver(() => [AgreementSignature], { description: 'Who has signed so far.' })
+  @FieldResolver(() => [AgreementSignature], { description: 'Who has signed this version so far.' })
   signatures(@Root() { signatures }: AgreementView): AgreementSignature[] {
-    return signatures.map((made) => ({
-      ...made,
-      publicKeyHex: made.publicKey.toString('hex'),
-      signatureHex: made.signature.toString('hex'),
-    }));
+    return signatures.map(viewOfSignature);
   }
+
+  @FieldResolver(() => String, { description: 'The bytes that are signed, in Base64.' })
+  documentBase64(@Root() { document }: AgreementView): string {
+    return Buffer.from(document, 'utf8').toString('base64');
+  }
+
+  @FieldResolver(() => AgreementVersion, {
+    nullable: true,
+    description: 'What waits for signatures: the offer, or an amendment; null for nothing.',
+  })
+  proposal(@Root() { proposal }: AgreementView): AgreementVersionView | null {
+    return proposal;
+  }
+
+  @FieldResolver(() => [AgreementVersion], {
+    description: 'Every version of the terms that was ever proposed, oldest first.',
+  })
+  versions(@Root() { versions }: AgreementView): readonly AgreementVersionView[] {
+    return versions;
+  }
+
+  @FieldResolver(() => AgreementSettlement, { nullable: true, description: 'The final figures, once it is settled.' })
+  settlement(@Root() { settlement }: AgreementView): AgreementSettlement | null {
+    return settlement && { ...settlement, documentDigestHex: settlement.documentDigest.toString('hex') };
+  }
+}
+
+@Resolver(() => AgreementVersion)
+export class AgreementVersionResolver {
+  @FieldResolver(() => AgreementTerms, { description: 'The terms.' })
+  terms(@Root() { terms }: AgreementVersionView): AgreementTerms {
+    return viewOfTerms(terms);
+  }
+
+  @FieldResolver(() => String, { description: 'The bytes that are signed, in Base64.' })
+  documentBase64(@Root() { document }: AgreementVersionView): string {
+    return Buffer.from(document, 'utf8').toString('base64');
+  }
+
+  @FieldResolver(() => [AgreementSignature], { description: 'Who has signed it so far.' })
+  signatures(@Root() { signatures }: AgreementVersionView): AgreementSignature[] {
+    return signatures.map(viewOfSignature);
+  }
+}
+
+function viewOfSignature(made: AgreementVersionView['signatures'][number]): AgreementSignature {
+  return { ...made, publicKeyHex: made.publicKey.toString('hex'), signatureHex: made.signature.toString('hex') };
+}
+
+function handOf(input: SignAgreementInput, person: Person): Hand {
+  const { signingKeyId, signatureBase64, password } = input;
+  if (signingKeyId) return { custody: 'OWN', signingKeyId, signature: Buffer.from(signatureBase64 ?? '', 'base64') };
+  return { custody: 'CUSTODIAL', person, password: password ?? '' };
 }

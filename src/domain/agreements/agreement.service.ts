@@ -2,48 +2,24 @@ import type { Clock } from '../../platform/clock.js';
 import { type Db, inTenant, type Tx } from '../../platform/db.js';
 import { AppError, notFound } from '../../platform/errors.js';
 import { kindOf, newId } from '../../platform/ids.js';
-import type { KeyRing } from '../../platform/keys.js';
 import { type Page, type PageRequest, readPage } from '../../platform/page.js';
 import type { Scope } from '../../platform/scope.js';
-import { appendAudit, type AuditKind } from '../audit/audit.service.js';
-import type { AgreementRow, AgreementSignatureRow } from './agreement.entity.js';
+import { appendAudit, type AuditEvent } from '../audit/audit.service.js';
+import type { AgreementRow, AgreementVersionRow } from './agreement.entity.js';
 import * as repo from './agreement.repo.js';
-import { signCustodially } from './signing.js';
-import { type AgreementState, legalSteps, type Party, type Situation, stateAt, type Step, takeStep } from './step.js';
-import { summarise } from './summary.js';
-import { canonicalDocument, disclosureMisfit, parseTerms, type Terms } from './terms.js';
+import { bringUpToDate, changeOf, documentOf, proposed } from './life.js';
+import { settlementOf } from './settlement.js';
+import type { Hand, SigningKeyService } from './signing-key.service.js';
+import { type Party, RENEWAL_LEAD_MS, type Situation, type Step, suspendedForBreach, takeStep } from './step.js';
+import { disclosureMisfit, parseTerms, type Terms } from './terms.js';
+import { type Agreement, columnsOf, type Known, openVersion, partyOf, rulesOf, situationAt, viewsOf } from './view.js';
 
 export { PURPOSES, type Purpose, purposeAllowed } from './purpose.js';
 export { type AgreementState, stateAt } from './step.js';
 export { DISCLOSURE_ENFORCEMENT } from './enforcement.js';
 export { type Disclosure, disclosureMisfit, readTerms, type Terms } from './terms.js';
-
-/** An agreement as one of its parties sees it. */
-export interface Agreement {
-  readonly id: string;
-  readonly providerTenantId: string;
-  readonly providerName: string;
-  readonly consumerTenantId: string;
-  /** Null to the provider until the consumer has signed. */
-  readonly consumerName: string | null;
-  readonly endpointId: string;
-  readonly version: number;
-  readonly terms: Terms;
-  readonly summary: string;
-  readonly document: string;
-  /** SHA-256 of the document. */
-  readonly documentDigestHex: string;
-  /** At the moment of reading: expired as soon as the period has ended. */
-  readonly state: AgreementState;
-  readonly suspendedBy: readonly Party[];
-  readonly signatures: readonly AgreementSignatureRow[];
-  /** The part of the tenant that reads. */
-  readonly party: Party;
-  /** What this party can do now. */
-  readonly steps: readonly Step[];
-  readonly createdAt: Date;
-  readonly changedAt: Date;
-}
+export type { AgreementFilter } from './agreement.repo.js';
+export type { Agreement, AgreementVersion } from './view.js';
 
 export interface Offer {
   readonly endpointId: string;
@@ -56,74 +32,171 @@ export interface Offer {
 /** What agreements need to know of endpoints, which come later in the order of domains. */
 export interface OfferedEndpoints {
   /** The task of an endpoint of the scope's tenant, locked against deletion until the commit; null if there is none. */
-  findTask(tx: Tx, endpointId: string): Promise<'binary' | 'multiclass' | 'regression' | null>;
+  findTask(tx: Tx, endpointId: string): Promise<Task | null>;
 }
-
-const AUDIT_OF: Record<Step, AuditKind> = {
-  sign: 'agreement.signed',
-  withdraw: 'agreement.withdrawn',
-  suspend: 'agreement.suspended',
-  resume: 'agreement.resumed',
-  terminate: 'agreement.terminated',
-};
+type Task = 'binary' | 'multiclass' | 'regression';
 
 export interface AgreementServiceParts {
   readonly db: Db;
   readonly clock: Clock;
-  readonly keys: KeyRing;
+  readonly keys: SigningKeyService;
   readonly endpoints: OfferedEndpoints;
+}
+
+type Event = Pick<AuditEvent, 'kind' | 'detail'>;
+/** What a step does beside the row. The audit log is locked last: events are written when everything else is. */
+interface Work {
+  readonly tx: Tx;
+  readonly scope: Scope;
+  readonly now: Date;
+  readonly row: AgreementRow;
+  readonly versions: AgreementVersionRow[];
+  readonly events: Event[];
 }
 
 export class AgreementService {
   constructor(private readonly parts: AgreementServiceParts) {}
 
-  /** Throws INVALID_INPUT for terms that would not be enforced, NOT_FOUND for an endpoint or a tenant that is not there. */
+  /** Throws INVALID_INPUT for terms that cannot be offered, NOT_FOUND for an endpoint or a tenant that is not there. */
   async offer(scope: Scope, { endpointId, consumerTenantId, terms: unchecked }: Offer): Promise<Agreement> {
-    const terms = parseTerms(unchecked);
     const now = this.parts.clock.now();
-    if (new Date(terms.period.until) <= now) throw invalidTerm('period.until', 'The period has ended already.');
+    const terms = parseUnended(unchecked, now);
     if (kindOf(consumerTenantId) !== 'tenant') throw notFound('tenant');
     if (consumerTenantId === scope.tenantId)
       throw new AppError('INVALID_INPUT', 'Using one’s own endpoint needs no agreement.', {
         field: 'input.consumerTenantId',
       });
-    return this.inTenant(scope, async (tx) => {
+    return inTenant(this.parts.db, scope, async (tx) => {
       const task = kindOf(endpointId) === 'endpoint' ? await this.parts.endpoints.findTask(tx, endpointId) : null;
       if (!task) throw notFound('endpoint');
-      const misfit = disclosureMisfit(terms.disclosure, task);
-      if (misfit) throw invalidTerm('disclosure', misfit);
-      const row = newAgreement({ providerTenantId: scope.tenantId, consumerTenantId, endpointId, terms, now });
+      refuseMisfit(terms, task);
+      const id = newId('agreement');
+      const parties = { id, providerTenantId: scope.tenantId, consumerTenantId, endpointId };
+      const version = proposed(parties, { version: 1, by: 'PROVIDER', terms, now });
+      const row = newAgreement(parties, version);
       await repo.insertAgreement(tx, row);
+      await repo.insertVersion(tx, version);
       const view = await this.view(tx, scope, row);
-      await this.audit(tx, scope, row, { kind: 'agreement.offered', now, detail: { endpointId, terms } });
+      await this.audit(tx, scope, row, [{ kind: 'agreement.offered', detail: { endpointId, terms, version: 1 } }]);
       return view;
     });
   }
 
-  /** Signs with the key that the platform keeps for the tenant. The second signature puts the agreement in force. */
-  sign(scope: Scope, id: string): Promise<Agreement> {
-    return this.step(scope, id, 'sign');
+  /**
+   * Signs what waits for signatures: the offer, or an amendment. The second signature puts it in force. `version` is the one that
+   * was read: CONFLICT if another one waits by now.
+   */
+  async sign(scope: Scope, input: { agreementId: string; version?: number | null }, hand: Hand): Promise<Agreement> {
+    const id = input.agreementId;
+    await this.parts.keys.admit(hand);
+    return this.step(scope, { id, step: 'sign' }, async (work, after) => {
+      const { tx, row, now, versions } = work;
+      const open = openVersion(versions, now)!;
+      if (open.version !== (input.version ?? 1))
+        throw new AppError('CONFLICT', `What waits for signatures is version ${open.version}.`, {
+          field: 'input.version',
+          remedy: 'Read that version, then sign it by its number.',
+        });
+      const party = partyOf(row, scope);
+      const { id: signingKeyId, ...made } = await this.parts.keys.sign(tx, scope, { text: open.document, hand });
+      const key = { agreementId: row.id, version: open.version, party, signingKeyId };
+      const how = { algorithm: 'Ed25519', custody: hand.custody } as const;
+      await repo.insertSignature(tx, { ...key, ...how, ...made, signedBy: scope.actor.id, signedAt: now });
+      const documentDigest = open.documentDigest.toString('hex');
+      const detail = { documentDigest, party, publicKey: made.publicKey.toString('hex'), custody: hand.custody };
+      work.events.push({ kind: 'agreement.signed', detail: { ...detail, version: open.version, state: after.state } });
+      if (after.open !== null) return {};
+      work.events.push({
+        kind: row.activatedAt ? 'agreement.amended' : 'agreement.activated',
+        detail: { documentDigest, version: open.version },
+      });
+      return this.putInForce(work, open, after);
+    });
   }
 
-  /** Before it is in force: the provider takes its offer back, or the consumer declines it. */
+  /** Answers an offer with other terms: a new version, which nobody has signed. */
+  counter(scope: Scope, id: string, terms: unknown): Promise<Agreement> {
+    return this.propose(scope, { id, step: 'counter', kind: 'agreement.countered' }, terms);
+  }
+
+  /** Proposes other terms for an agreement in force; until both have signed them, the old ones hold. */
+  amend(scope: Scope, id: string, terms: unknown): Promise<Agreement> {
+    return this.propose(scope, { id, step: 'amend', kind: 'agreement.amendment-proposed' }, terms);
+  }
+
+  /** Takes an amendment back, or rejects it. */
+  reject(scope: Scope, id: string): Promise<Agreement> {
+    return this.step(scope, { id, step: 'reject' }, async (work) => {
+      await this.drop(work);
+      work.events.push({ kind: 'agreement.amendment-rejected' });
+      return {};
+    });
+  }
+
+  /** Before it is in force: the provider takes its offer back, or the consumer declines it; and the same of a counter-offer. */
   withdraw(scope: Scope, id: string): Promise<Agreement> {
-    return this.step(scope, id, 'withdraw');
+    return this.step(scope, { id, step: 'withdraw' }, async (work) => {
+      await this.drop(work);
+      work.events.push({ kind: 'agreement.withdrawn' });
+      return {};
+    });
   }
 
   suspend(scope: Scope, id: string): Promise<Agreement> {
-    return this.step(scope, id, 'suspend');
+    return this.plainStep(scope, id, { step: 'suspend', kind: 'agreement.suspended' });
   }
 
   resume(scope: Scope, id: string): Promise<Agreement> {
-    return this.step(scope, id, 'resume');
+    return this.plainStep(scope, id, { step: 'resume', kind: 'agreement.resumed' });
   }
 
+  stopRenewal(scope: Scope, id: string): Promise<Agreement> {
+    return this.plainStep(scope, id, {
+      step: 'stopRenewal',
+      kind: 'agreement.renewal-stopped',
+      change: { renewalStopped: true },
+    });
+  }
+
+  /** At once, or with the notice that the terms ask for, unless the other party has given notice already. */
   terminate(scope: Scope, id: string): Promise<Agreement> {
-    return this.step(scope, id, 'terminate');
+    return this.step(scope, { id, step: 'terminate' }, async (work, after) => {
+      const change = changeOf(work.row, after, work.now);
+      await this.drop(work);
+      const until = change.noticeUntil?.toISOString();
+      work.events.push(
+        after.state === 'TERMINATED'
+          ? { kind: 'agreement.terminated' }
+          : { kind: 'agreement.notice-given', detail: { until } },
+      );
+      return change;
+    });
+  }
+
+  /** Freezes the figures of an agreement that has ended. */
+  settle(scope: Scope, id: string): Promise<Agreement> {
+    return this.step(scope, { id, step: 'settle' }, (work) => this.freeze(work));
+  }
+
+  /**
+   * Puts an agreement out of force because `by` has broken it, and records why. The other party lifts it (`resume`). False if it stands
+   * suspended for a breach already, or does not stand at all. `scope`: the platform's, in the name of one of the parties.
+   */
+  async suspendForBreach(scope: Scope, id: string, breach: { by: Party; reason: string }): Promise<boolean> {
+    return inTenant(this.parts.db, scope, async (tx) => {
+      const work = await this.begin(tx, scope, id);
+      const after = suspendedForBreach(this.situation(work, await this.known(work)), breach.by);
+      if (after) {
+        await this.mark(work, { ...columnsOf(after), breachReason: breach.reason, changedAt: work.now });
+        work.events.push({ kind: 'agreement.breached', detail: breach });
+      }
+      await this.audit(tx, scope, work.row, work.events);
+      return after !== null;
+    });
   }
 
   find(scope: Scope, id: string): Promise<Agreement | null> {
-    return this.inTenant(scope, async (tx) => {
+    return inTenant(this.parts.db, scope, async (tx) => {
       const row = kindOf(id) === 'agreement' ? await repo.findAgreement(tx, id) : null;
       return row && this.view(tx, scope, row);
     });
@@ -136,11 +209,12 @@ export class AgreementService {
   }
 
   list(scope: Scope, filter: repo.AgreementFilter, page: PageRequest): Promise<Page<Agreement>> {
-    return this.inTenant(scope, (tx) =>
+    return inTenant(this.parts.db, scope, (tx) =>
       readPage(
         page,
         (row) => row.id,
-        async (before, limit) => this.views(tx, scope, await repo.listAgreements(tx, { ...filter, before, limit })),
+        async (before, limit) =>
+          viewsOf(tx, scope, await repo.listAgreements(tx, { ...filter, before, limit }), this.parts.clock.now()),
       ),
     );
   }
@@ -150,179 +224,225 @@ export class AgreementService {
     return repo.existsOpenAgreement(tx, endpointId);
   }
 
-  /** Records what time has ended. Nothing depends on it: every decision looks at the period itself. Returns how many. */
+  /**
+   * Does what time has brought: renews periods, records ends, settles what has ended. Only renewals depend on it; every decision
+   * looks at the period itself. Returns how many agreements it changed.
+   */
   async recordExpired(scopeOf: (tenantId: string) => Scope, limit = 100): Promise<number> {
-    const due = await repo.listDue(this.parts.db.gate, this.parts.clock.now(), limit);
+    const now = this.parts.clock.now();
+    const due = await repo.listDue(this.parts.db.gate, { now, leadMs: RENEWAL_LEAD_MS, limit });
     for (const { id, tenantId } of due) {
       const scope = scopeOf(tenantId);
-      await this.inTenant(scope, async (tx) => {
-        const row = await repo.findAgreementForUpdate(tx, id);
-        if (row) await this.expire(tx, scope, row);
+      await inTenant(this.parts.db, scope, async (tx) => {
+        const work = await this.begin(tx, scope, id);
+        const ended = work.row.state === 'TERMINATED' || work.row.state === 'EXPIRED';
+        if (ended && work.row.activatedAt)
+          await this.mark(work, { ...(await this.freeze(work)), state: 'SETTLED', changedAt: work.now });
+        await this.audit(tx, scope, work.row, work.events);
       });
     }
     return due.length;
   }
 
-  private async step(scope: Scope, id: string, step: Step): Promise<Agreement> {
-    if (kindOf(id) !== 'agreement') throw notFound('agreement');
-    const outcome = await this.inTenant(scope, async (tx) => {
-      const row = await repo.findAgreementForUpdate(tx, id);
-      if (!row) throw notFound('agreement');
-      // The expiry is recorded even though the step is refused: so it must be committed before the refusal is thrown.
-      const expired = await this.expire(tx, scope, row);
-      return expired ? new Expired(step, expired, partyOf(row, scope)) : this.take(tx, scope, { row, step });
-    });
-    return outcome instanceof Expired ? outcome.refuse() : outcome;
-  }
-
-  private async take(tx: Tx, scope: Scope, { row, step }: { row: AgreementRow; step: Step }): Promise<Agreement> {
+  /** Locks the agreement and brings it up to date; whatever follows acts on what time has left. */
+  private async begin(tx: Tx, scope: Scope, id: string): Promise<Work> {
+    const row = kindOf(id) === 'agreement' ? await repo.findAgreementForUpdate(tx, id) : null;
+    if (!row) throw notFound('agreement');
     const now = this.parts.clock.now();
-    const party = partyOf(row, scope);
-    const before = situationOf(row, await repo.listSignatures(tx, [row.id]));
-    const after = takeStep(step, before, party);
-    const detail = { documentDigest: row.documentDigest.toString('hex'), party, state: after.state };
-    if (step === 'sign') {
-      const { keys } = this.parts;
-      const made = await signCustodially(tx, scope, { keys, text: row.document, now });
-      const key = { agreementId: row.id, version: row.version, party };
-      const how = { algorithm: 'Ed25519', custody: 'CUSTODIAL' } as const;
-      await repo.insertSignature(tx, { ...key, ...how, ...made, signedBy: scope.actor.id, signedAt: now });
-      Object.assign(detail, { publicKey: made.publicKey.toString('hex'), custody: how.custody });
+    const versions = await repo.listVersions(tx, [id]);
+    const work = { tx, scope, now, row, versions, events: [] as Event[] };
+    const due = bringUpToDate(row, versions, now);
+    if (due.lapsed) {
+      await this.drop(work, due.lapsed);
+      if (row.activatedAt)
+        work.events.push({ kind: 'agreement.amendment-lapsed', detail: { version: due.lapsed.version } });
     }
-    const changed = { ...row, ...columnsOf(after), changedAt: now };
-    await repo.markAgreement(tx, row.id, { ...columnsOf(after), changedAt: now });
-    const view = await this.view(tx, scope, changed);
-    await this.audit(tx, scope, row, { kind: AUDIT_OF[step], now, detail });
-    if (step === 'sign' && after.state === 'ACTIVE')
-      await this.audit(tx, scope, row, { kind: 'agreement.activated', now, detail: {} });
-    return view;
+    if (due.event) work.events.push({ kind: due.event, detail: due.detail });
+    if (due.change) await this.mark(work, { ...due.change, changedAt: now });
+    return work;
   }
 
-  /** If the period has ended: records it and returns the situation before. */
-  private async expire(tx: Tx, scope: Scope, row: AgreementRow): Promise<Situation | null> {
-    const now = this.parts.clock.now();
-    if (row.state === 'EXPIRED' || stateAt(row, now) !== 'EXPIRED') return null;
-    const situation = situationOf(row, []);
-    await repo.markAgreement(tx, row.id, { ...columnsOf(situation), state: 'EXPIRED', changedAt: now });
-    await this.audit(tx, scope, row, { kind: 'agreement.expired', now, detail: { state: row.state } });
-    return situation;
+  private async known({ tx, row, versions, now }: Work): Promise<Known> {
+    return { versions, signatures: await repo.listSignatures(tx, [row.id]), now };
   }
 
-  private audit(
-    tx: Tx,
+  private situation(work: Work, known: Known): Situation {
+    return situationAt(work.row, known);
+  }
+
+  /**
+   * Takes the step under the row's lock. `act` does what the step does beside the state, and returns further columns. What time had
+   * brought is committed even if the step is refused.
+   */
+  private async step(
     scope: Scope,
-    row: AgreementRow,
-    event: { kind: AuditKind; now: Date; detail: Record<string, unknown> },
-  ): Promise<number> {
-    const other = scope.tenantId === row.providerTenantId ? row.consumerTenantId : row.providerTenantId;
-    const { kind, now: at, detail } = event;
-    return appendAudit(tx, scope, {
-      kind,
-      at,
-      subjectId: row.id,
-      detail: { ...detail, version: row.version },
-      counterpartyTenantId: other,
+    { id, step, terms }: { id: string; step: Step; terms?: Terms },
+    act: (work: Work, after: Situation) => Promise<repo.AgreementChange>,
+  ): Promise<Agreement> {
+    const outcome = await inTenant(this.parts.db, scope, async (tx) => {
+      const work = await this.begin(tx, scope, id);
+      const before = this.situation(work, await this.known(work));
+      const after = tryStep(() => takeStep(step, before, partyOf(work.row, scope), terms && rulesOf(terms)));
+      if (!(after instanceof AppError))
+        await this.mark(work, {
+          ...columnsOf(after),
+          ...whyOf(work.row, after),
+          ...(await act(work, after)),
+          changedAt: work.now,
+        });
+      const view = after instanceof AppError ? after : await this.view(tx, scope, work.row);
+      await this.audit(tx, scope, work.row, work.events);
+      return view;
     });
+    if (outcome instanceof AppError) throw outcome;
+    return outcome;
+  }
+
+  private plainStep(
+    scope: Scope,
+    id: string,
+    { step, kind, change = {} }: { step: Step; kind: Event['kind']; change?: repo.AgreementChange },
+  ): Promise<Agreement> {
+    return this.step(scope, { id, step }, (work) => {
+      work.events.push({ kind });
+      return Promise.resolve(change);
+    });
+  }
+
+  private async propose(
+    scope: Scope,
+    { id, step, kind }: { id: string; step: 'counter' | 'amend'; kind: Event['kind'] },
+    unchecked: unknown,
+  ): Promise<Agreement> {
+    const terms = parseUnended(unchecked, this.parts.clock.now());
+    refuseMisfit(terms, await this.taskOf(scope, id));
+    return this.step(scope, { id, step, terms }, async (work) => {
+      const { tx, row, now, versions } = work;
+      await this.drop(work);
+      const by = partyOf(row, scope);
+      const version = proposed(row, { version: versions.at(-1)!.version + 1, by, terms, now });
+      await repo.insertVersion(tx, version);
+      versions.push(version);
+      work.events.push({ kind, detail: { terms, version: version.version, party: by } });
+      // An offer is what waits; an amendment waits beside what is in force.
+      return step === 'counter' ? documentOf(version) : {};
+    });
+  }
+
+  /** Whoever proposes: what the endpoint answers is known to both parties. */
+  private async taskOf(scope: Scope, id: string): Promise<Task> {
+    const { providerTenantId: tenantId, endpointId } = await this.get(scope, id);
+    const task = await inTenant(this.parts.db, { tenantId }, (tx) => this.parts.endpoints.findTask(tx, endpointId));
+    if (!task) throw notFound('endpoint');
+    return task;
+  }
+
+  private async putInForce(work: Work, open: AgreementVersionRow, after: Situation): Promise<repo.AgreementChange> {
+    const { tx, row, now } = work;
+    const first = row.activatedAt === null;
+    const change = { ...documentOf(open), renewalStopped: false, renewals: 0, activatedAt: row.activatedAt ?? now };
+    // The row first: its trigger holds the meter until the commit, so that what it has counted is what the old terms had.
+    await this.mark(work, { ...columnsOf(after), ...change, changedAt: now });
+    const rowsBefore = first ? 0 : await repo.readMeter(tx, row.id);
+    await repo.markVersion(tx, open, { state: 'AGREED', agreedAt: now, rowsBefore });
+    return change;
+  }
+
+  private async freeze(work: Work): Promise<repo.AgreementChange> {
+    const { tx, row, now, versions } = work;
+    const ended = row.state as 'TERMINATED' | 'EXPIRED';
+    const endedAt = row.changedAt < row.validUntil ? row.changedAt : row.validUntil;
+    await this.mark(work, { state: 'SETTLED', changedAt: now });
+    const agreed = versions.flatMap((one) =>
+      one.state === 'AGREED' ? [{ ...one, agreedAt: one.agreedAt!, rowsBefore: one.rowsBefore! }] : [],
+    );
+    const rows = await repo.readMeter(tx, row.id);
+    const { text, digest } = settlementOf({ agreementId: row.id, ended, endedAt, versions: agreed, rows });
+    await repo.insertSettlement(tx, { agreementId: row.id, document: text, documentDigest: digest, settledAt: now });
+    work.events.push({ kind: 'agreement.settled', detail: { settlementDigest: digest.toString('hex'), rows } });
+    return {};
+  }
+
+  /** What waits for signatures waits no longer. */
+  private async drop({ tx, versions }: Work, open = versions.find(({ state }) => state === 'PROPOSED')): Promise<void> {
+    if (!open) return;
+    await repo.markVersion(tx, open, { state: 'DROPPED', agreedAt: null, rowsBefore: null });
+    open.state = 'DROPPED';
+  }
+
+  private async mark({ tx, row }: Work, change: repo.AgreementChange): Promise<void> {
+    await repo.markAgreement(tx, row.id, change);
+    Object.assign(row, change);
+  }
+
+  private async audit(tx: Tx, scope: Scope, row: AgreementRow, events: readonly Event[]): Promise<void> {
+    const counterpartyTenantId = scope.tenantId === row.providerTenantId ? row.consumerTenantId : row.providerTenantId;
+    const { state, version, documentDigest } = row;
+    const party = scope.actor.kind === 'SYSTEM' ? {} : { party: partyOf(row, scope) };
+    const usual = { state, version, documentDigest: documentDigest.toString('hex'), ...party };
+    const at = this.parts.clock.now();
+    for (const { kind, detail } of events)
+      await appendAudit(tx, scope, {
+        kind,
+        at,
+        subjectId: row.id,
+        detail: { ...usual, ...detail },
+        counterpartyTenantId,
+      });
   }
 
   private async view(tx: Tx, scope: Scope, row: AgreementRow): Promise<Agreement> {
-    return (await this.views(tx, scope, [row]))[0]!;
-  }
-
-  private async views(tx: Tx, scope: Scope, rows: AgreementRow[]): Promise<Agreement[]> {
-    if (rows.length === 0) return [];
-    const ids = rows.map((row) => row.id);
-    const signatures = await repo.listSignatures(tx, ids);
-    const names = new Map((await repo.listPartyNames(tx, ids)).map((name) => [name.agreementId, name]));
-    const now = this.parts.clock.now();
-    return rows.map((row) => {
-      const own = signatures.filter((signature) => signature.agreementId === row.id);
-      const { providerName, consumerName } = names.get(row.id)!;
-      const state = stateAt(row, now);
-      const situation = { ...situationOf(row, own), state };
-      const party = partyOf(row, scope);
-      return {
-        ...row,
-        providerName,
-        consumerName,
-        summary: summarise(row.terms),
-        documentDigestHex: row.documentDigest.toString('hex'),
-        state,
-        suspendedBy: situation.suspendedBy,
-        signatures: own,
-        party,
-        steps: legalSteps(situation, party),
-      };
-    });
-  }
-
-  private inTenant<T>(scope: Scope, work: (tx: Tx) => Promise<T>): Promise<T> {
-    return inTenant(this.parts.db, scope, work);
+    return (await viewsOf(tx, scope, [row], this.parts.clock.now()))[0]!;
   }
 }
 
-/** A step that came too late. */
-class Expired {
-  constructor(
-    private readonly step: Step,
-    private readonly before: Situation,
-    private readonly party: Party,
-  ) {}
+const whyOf = (row: AgreementRow, after: Situation) => ({
+  breachReason: after.breachBy === null ? null : row.breachReason,
+});
 
-  refuse(): never {
-    takeStep(this.step, { ...this.before, state: 'EXPIRED' }, this.party);
-    throw new Error('No step may leave EXPIRED.');
+function tryStep(take: () => Situation): Situation | AppError {
+  try {
+    return take();
+  } catch (error) {
+    if (error instanceof AppError) return error;
+    throw error;
   }
 }
 
-function newAgreement(parts: {
-  providerTenantId: string;
-  consumerTenantId: string;
-  endpointId: string;
-  terms: Terms;
-  now: Date;
-}): AgreementRow {
-  const { now, ...content } = parts;
-  const id = newId('agreement');
-  const version = 1;
-  const { text, digest } = canonicalDocument({ format: 'concordat-agreement/2', agreementId: id, version, ...content });
+function newAgreement(
+  parties: Pick<AgreementRow, 'id' | 'providerTenantId' | 'consumerTenantId' | 'endpointId'>,
+  version: AgreementVersionRow,
+): AgreementRow {
   return {
-    ...content,
-    id,
-    version,
-    document: text,
-    documentDigest: digest,
-    validFrom: new Date(content.terms.period.from),
-    validUntil: new Date(content.terms.period.until),
+    ...parties,
+    ...documentOf(version),
     state: 'OFFERED',
     suspendedByProvider: false,
     suspendedByConsumer: false,
-    createdAt: now,
-    changedAt: now,
+    activatedAt: null,
+    breachBy: null,
+    breachReason: null,
+    noticeBy: null,
+    noticeUntil: null,
+    renewalStopped: false,
+    renewals: 0,
+    createdAt: version.proposedAt,
+    changedAt: version.proposedAt,
   };
 }
 
-function partyOf(row: AgreementRow, scope: Pick<Scope, 'tenantId'>): Party {
-  return row.providerTenantId === scope.tenantId ? 'PROVIDER' : 'CONSUMER';
+/** Terms that may be proposed: checked, and not over already. */
+function parseUnended(unchecked: unknown, now: Date): Terms {
+  const terms = parseTerms(unchecked);
+  if (new Date(terms.period.until) <= now) throw invalidTerm('period.until', 'The period has ended already.');
+  return terms;
 }
 
-function situationOf(row: AgreementRow, signatures: readonly AgreementSignatureRow[]): Situation {
-  const suspendedBy: Party[] = [];
-  if (row.suspendedByProvider) suspendedBy.push('PROVIDER');
-  if (row.suspendedByConsumer) suspendedBy.push('CONSUMER');
-  return { state: row.state, signedBy: signatures.map((signature) => signature.party), suspendedBy };
-}
-
-function columnsOf({ state, suspendedBy }: Situation) {
-  return {
-    state,
-    suspendedByProvider: suspendedBy.includes('PROVIDER'),
-    suspendedByConsumer: suspendedBy.includes('CONSUMER'),
-  };
+function refuseMisfit({ disclosure }: Terms, task: Task): void {
+  const misfit = disclosureMisfit(disclosure, task);
+  if (misfit) throw invalidTerm('disclosure', misfit);
 }
 
 function invalidTerm(term: string, message: string): AppError {
   return new AppError('INVALID_INPUT', message, { field: `input.terms.${term}` });
 }
-
-export type { AgreementFilter } from './agreement.repo.js';

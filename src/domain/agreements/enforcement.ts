@@ -34,9 +34,9 @@ export const ENFORCEMENT: Record<Exclude<TermName, 'disclosure'>, Enforcement> =
     'The platform keeps no inputs, so that nobody can keep them or train on them, whatever is allowed.',
   ),
   delivery: notEnforced(NOT_YET),
-  price: notEnforced(NOT_YET),
-  noticeDays: notEnforced(NOT_YET),
-  renewal: notEnforced(NOT_YET),
+  price: enforced('The settlement counts rows and what they cost; nothing is paid through the platform.'),
+  noticeDays: enforced('An agreement stays in force to the end of the notice, unless both parties end it.'),
+  renewal: enforced('The platform prolongs the period before it ends, unless a party has stopped it.'),
   governingLaw: notEnforced('Words for people and courts.'),
   text: notEnforced('Words for people and courts.'),
 };

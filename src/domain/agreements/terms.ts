@@ -188,7 +188,8 @@ const TermsSchema = z.strictObject({
   price: z
     .strictObject({
       currency: z.string().regex(/^[A-Z]{3}$/, 'is a code of three letters (ISO 4217)'),
-      minorUnitsPerThousandRows: whole(1, 1e9),
+      // Times the most rows, a thousandth of it is still an exact number.
+      minorUnitsPerThousandRows: whole(1, 8_000_000),
     })
     .nullable(),
   noticeDays: whole(0, 3650),

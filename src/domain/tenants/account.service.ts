@@ -88,20 +88,28 @@ export class AccountService {
     });
   }
 
+  /**
+   * Asks a signed-in person for the password once more, before what a stolen session must not do. BAD_CREDENTIALS if it is wrong;
+   * counted like a sign-in.
+   */
+  async confirmPassword(account: SignedIn, address: string, password: string, field = 'input.password'): Promise<void> {
+    const keys = await this.admitAttempt(account.email, address);
+    const found = await inPlatform(this.db, (tx) => accounts.findAccountByEmail(tx, account.email));
+    if (!(await isPassword(password, found?.hash ?? null)))
+      throw new AppError('BAD_CREDENTIALS', 'The password is wrong.', { field });
+    await inPlatform(this.db, (tx) => forgetAttempts(tx, keys.account, keys.address));
+  }
+
   /** Ends every other session of the account. BAD_CREDENTIALS if the current password is wrong; counted like a sign-in. */
   async changePassword(
     account: SignedIn,
     address: string,
     input: { currentPassword: string; newPassword: string },
   ): Promise<void> {
-    const keys = await this.admitAttempt(account.email, address);
-    const found = await inPlatform(this.db, (tx) => accounts.findAccountByEmail(tx, account.email));
-    if (!(await isPassword(input.currentPassword, found?.hash ?? null)))
-      throw new AppError('BAD_CREDENTIALS', 'The current password is wrong.', { field: 'input.currentPassword' });
+    await this.confirmPassword(account, address, input.currentPassword, 'input.currentPassword');
     const hash = await hashPassword(input.newPassword, 'input.newPassword');
     const now = this.clock.now();
     await inPlatform(this.db, async (tx) => {
-      await forgetAttempts(tx, keys.account, keys.address);
       await accounts.updatePassword(tx, account.accountId, hash, now);
       await accounts.deleteOtherSessions(tx, account.accountId, account.sessionId, now);
       const event = { kind: 'password.changed', subjectId: account.accountId } as const;
