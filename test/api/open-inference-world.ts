@@ -1,7 +1,7 @@
 import type { FittedModel } from '../../src/ml/core/model.js';
 import { forgetLineage } from '../domain/agreement-support.js';
 import { classifier, registerModel, regressor } from '../domain/serving-support.js';
-import { startTestApi, type TestApi, type TestTenant } from '../support/app.js';
+import { PASSWORD, startTestApi, type TestApi, type TestTenant } from '../support/app.js';
 import type { Client } from '../support/client.js';
 import { oipClient, type OipClient, type OipTensor } from './open-inference-support.js';
 
@@ -83,7 +83,7 @@ export async function makeOipWorld(): Promise<OipWorld> {
       },
       'agreement { id }',
     );
-    const input = { agreementId: offered.agreement.id };
+    const input = { agreementId: offered.agreement.id, password: PASSWORD };
     await provider.owner.mutate('signAgreement', input, 'agreement { state }');
     await consumer.owner.mutate('signAgreement', input, 'agreement { state }');
     return input.agreementId;

@@ -49,7 +49,7 @@ export class SigningKeyService {
   constructor(private readonly parts: SigningKeyServiceParts) {}
 
   /** Begins to register a public key (raw Ed25519). It can sign once its holder has signed the challenge. */
-  create(scope: Scope, input: { name: string; publicKey: Buffer }): Promise<SigningKey> {
+  async create(scope: Scope, input: { name: string; publicKey: Buffer }): Promise<SigningKey> {
     const name = input.name.normalize('NFC').trim();
     if (name.length < 1 || [...name].length > 100 || /\p{C}/u.test(name))
       throw invalid('name', 'A name has 1 to 100 characters, on one line.');
