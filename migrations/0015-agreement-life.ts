@@ -8,7 +8,6 @@ export class AgreementLife0000000000015 implements MigrationInterface {
     await run.query(KEYS);
     await run.query(SETTLEMENT);
     await run.query(GUARDS);
-    await run.query(METER);
   }
 
   down(): Promise<void> {
@@ -169,23 +168,4 @@ const GUARDS = `
     return new;
   end $$;
   create trigger guard before update on agreement_version for each row execute function guard_agreement_version();
-`;
-
-/** An amendment changes limits and period, a notice and a renewal the end: the meter follows. Where a newer meter does so already, it stays. */
-const METER = `
-  do $do$ begin
-    if exists (select from information_schema.columns where table_name = 'agreement_meter' and column_name = 'rows_per_second') then
-      return;
-    end if;
-    create or replace function meter_agreement() returns trigger language plpgsql security definer set search_path = public, pg_temp as $$
-    begin
-      insert into agreement_meter (agreement_id, provider_tenant_id, consumer_tenant_id, endpoint_id, state, valid_from, valid_until, rows_per_day, rows_in_total)
-        values (new.id, new.provider_tenant_id, new.consumer_tenant_id, new.endpoint_id, new.state, new.valid_from, new.valid_until,
-          (new.terms ->> 'rowsPerDay')::bigint, (new.terms ->> 'rowsInTotal')::bigint)
-        on conflict (agreement_id) do update set state = excluded.state, valid_from = excluded.valid_from, valid_until = excluded.valid_until,
-          rows_per_day = case when excluded.rows_per_day is not null then greatest(excluded.rows_per_day, agreement_meter.rows_today) end,
-          rows_in_total = case when excluded.rows_in_total is not null then greatest(excluded.rows_in_total, agreement_meter.rows_total) end;
-      return null;
-    end $$;
-  end $do$;
 `;

@@ -336,7 +336,10 @@ it('the decision holds the new version as soon as it is in force, and the old on
   const { id } = await agreed({ purposes: ['CREDIT'] });
   await world.agreements.amend(provider, id, termsFor({ purposes: ['HEALTH'] }));
   const asks = async (purpose: string) => {
-    const { terms, state, validFrom, validUntil } = await world.agreements.get(provider, id);
+    const { terms, state, validFrom, validUntil, version, documentDigestHex } = await world.agreements.get(
+      provider,
+      id,
+    );
     const signature = { task: 'binary', classes: ['no', 'yes'], inputs: [] } as const;
     const endpoint = {
       id: endpointId,
@@ -344,6 +347,7 @@ it('the decision holds the new version as soon as it is in force, and the old on
       name: 'E',
       state: 'READY',
       modelVersionId: 'v',
+      modelDigest: null,
     } as const;
     const policy = {
       endpoint: {
@@ -352,7 +356,9 @@ it('the decision holds the new version as soon as it is in force, and the old on
         createdAt: new Date(),
         routedAt: new Date(),
       },
-      agreements: [{ id, terms, state: state as 'ACTIVE', validFrom, validUntil }],
+      agreements: [
+        { id, version, documentDigest: documentDigestHex, terms, state: state as 'ACTIVE', validFrom, validUntil },
+      ],
     };
     const question = {
       tenantId: consumer.tenantId,
