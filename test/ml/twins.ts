@@ -118,7 +118,7 @@ export function findSetTwin(cells: Sums, binCount: number, goal: Goal): Found | 
   const key = (bin: number): number => cells.g[bin]! / (cells.h[bin]! + (isFew ? 0 : goal.smooth));
   if (!isFew) order = order.filter((bin) => cells.h[bin]! >= goal.heavy);
   order.sort((a, b) => key(a) - key(b) || a - b);
-  const longest = isFew ? order.length : Math.min(32, (order.length + 1) >> 1);
+  const longest = isFew ? order.length : (order.length + 1) >> 1;
   const lambda = isFew ? goal.lambda : goal.setLambda;
   let best: Found | null = null;
   for (const run of isFew ? [order] : [order, [...order].reverse()]) {

@@ -10,8 +10,6 @@ import { scoreBounded } from './score';
 
 /** Up to so many categories are divided without smoothing and penalty: few enough to be trusted. */
 const FEW: i32 = 4;
-/** More categories than this never go to one side as the named set. */
-const MOST_LEFT: i32 = 32;
 
 /**
  * Writes the best split to `found` (see FOUND), or -∞ where no score exceeds the goal's.
@@ -27,7 +25,8 @@ export function findSet(cells: usize, binCount: i32, goal: usize, found: usize, 
   const isFew = count <= FEW;
   const lambda = load<f64>(SEARCH + (isFew ? 64 : 80));
   count = sort(cells, order, count, isFew ? 0 : load<f64>(SEARCH, 88), isFew ? 0 : load<f64>(goal, 40), scratch);
-  const longest = isFew ? count : min(MOST_LEFT, (count + 1) >> 1);
+  // From both ends, half of them are all.
+  const longest = isFew ? count : (count + 1) >> 1;
   let best = load<f64>(goal, 16);
   best = scan(cells, binCount, order, 1, longest, goal, lambda, best, found);
   if (!isFew) scan(cells, binCount, order + <usize>(count - 1), -1, longest, goal, lambda, best, found);
