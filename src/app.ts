@@ -26,6 +26,8 @@ import { ModelService } from './domain/models/model.service.js';
 import { EndpointRow } from './domain/serving/endpoint.entity.js';
 import { EndpointNames } from './domain/serving/endpoint-name.js';
 import { EndpointService, offeredEndpoints } from './domain/serving/endpoint.service.js';
+import { Explainers } from './domain/serving/explainers.js';
+import { NoiseSource } from './domain/serving/noise-stream.js';
 import { Policies } from './domain/serving/policy.js';
 import { PredictService } from './domain/serving/predict.service.js';
 import { AccountService } from './domain/tenants/account.service.js';
@@ -115,6 +117,8 @@ export interface App {
 
 /** The models that a process holds in memory to serve, at most; the least recently used go first. */
 const MODEL_MEMORY_BYTES = 2 ** 30;
+/** What explains them. */
+const EXPLAINER_MEMORY_BYTES = 2 ** 28;
 
 /** The composition root: configuration -> database, services. `name` is the process's name in the log. */
 export async function openApp(config: Config, name: string, clock: Clock = systemClock): Promise<App> {
@@ -142,7 +146,10 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
   const ledger = new LedgerService({ pool: db.ledger, signer: logKeys, log });
   const sessions = new SessionPool(MODEL_MEMORY_BYTES);
   const salts = new Salts(config.masterKey);
-  const serving = { clock, log, listener, policies, models, ledger, salts, sessions, batcher: new Batcher() };
+  const explainers = new Explainers(models, EXPLAINER_MEMORY_BYTES);
+  const noise = new NoiseSource(config.masterKey);
+  const batcher = new Batcher();
+  const serving = { clock, log, listener, policies, models, ledger, salts, sessions, batcher, explainers, noise };
   return {
     config,
     clock,

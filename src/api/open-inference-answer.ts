@@ -56,13 +56,13 @@ function parametersOf(prediction: Prediction): string {
 
 function outputsOf({ labels, scores, values, rowCount, signature }: Prediction): Output[] {
   const outputs: Output[] = [];
-  if (labels) outputs.push({ name: 'label', datatype: 'BYTES', shape: `[${rowCount}]`, values: labels });
+  if (labels) outputs.push({ name: 'label', datatype: 'BYTES', shape: `[${rowCount}]`, values: toldOr(labels, '') });
   const classes = scores && signature.classes;
   if (classes) {
     const table = tableOf(scores, classes, rowCount);
     outputs.push({ name: 'scores', datatype: 'FP64', shape: `[${rowCount},${classes.length}]`, values: table });
   }
-  if (values) outputs.push({ name: 'value', datatype: 'FP64', shape: `[${rowCount}]`, values });
+  if (values) outputs.push({ name: 'value', datatype: 'FP64', shape: `[${rowCount}]`, values: toldOr(values, NaN) });
   return outputs;
 }
 
@@ -71,10 +71,16 @@ function tableOf(scores: NonNullable<Prediction['scores']>, classes: readonly st
   const width = classes.length;
   const table = new Array<number>(rowCount * width).fill(NaN);
   for (let k = 0; k < width; k++) {
-    const column = scores[classes[k]!];
+    // A class that is told of no row is left out; every object inherits a "constructor".
+    const column = Object.hasOwn(scores, classes[k]!) ? scores[classes[k]!] : undefined;
     if (column) for (let i = 0; i < rowCount; i++) table[i * width + k] = column[i] ?? NaN;
   }
   return table;
+}
+
+/** Tensors have no null: what is not told is the empty text, or NaN. */
+function toldOr<T extends string | number>(values: readonly (T | null)[], untold: T): readonly T[] {
+  return values.includes(null) ? values.map((value) => value ?? untold) : (values as readonly T[]);
 }
 
 function jsonOf({ datatype, values }: Output): string {

@@ -4,6 +4,7 @@
  *
  *   pool.use(digest, load, (model) => batcher.infer(model, encodeInputs(model.signature.inputs, columns, rowCount)))
  */
+export { type FittedModel } from './core/model.js';
 export { unpackModel } from './core/pack.js';
 export { Explainer, Unexplainable } from './evaluate/explainer.js';
 export { type Explanation } from './evaluate/shap.js';

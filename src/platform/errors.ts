@@ -90,6 +90,17 @@ export const ERRORS = {
     status: 403,
     remedy: 'Ask the provider for an agreement whose disclosure fits the model.',
   },
+  EXPLANATION_NOT_ALLOWED: {
+    refusal: 'AGREEMENT',
+    status: 403,
+    remedy: 'Ask without `explain`, or ask the provider for an agreement with explanations.',
+  },
+  EXPLANATION_UNAVAILABLE: {
+    refusal: 'STATE',
+    status: 409,
+    remedy:
+      'Ask without `explain`, or route the endpoint to a version that can be explained: docs/agreements.md says which.',
+  },
   QUOTA_DAY_EXCEEDED: { refusal: 'LIMIT', status: 429, remedy: 'Wait for the next day (UTC), or send fewer rows.' },
   QUOTA_SECOND_EXCEEDED: { refusal: 'LIMIT', status: 429, remedy: 'Wait a second, or send fewer rows at a time.' },
   QUOTA_MONTH_EXCEEDED: { refusal: 'LIMIT', status: 429, remedy: 'Wait for the next month (UTC), or send fewer rows.' },

@@ -59,6 +59,7 @@ function ask(change: Partial<Question>): string {
     agreementId: null,
     purpose: 'CREDIT',
     rowCount: 1,
+    explain: false,
     now: NOW,
   };
   const decision = decide({ ...question, ...change });
@@ -137,6 +138,9 @@ describe('the decision', () => {
 });
 
 describe('disclosure', () => {
+  const never = () => {
+    throw new Error('No noise is agreed.');
+  };
   const classes = ['no', 'yes'];
   const infer = (yes: number) => ({
     labels: [yes >= 0.5 ? 'yes' : 'no'],
@@ -147,14 +151,14 @@ describe('disclosure', () => {
 
   it('makes inputs that the rule makes equal byte-equal', () => {
     for (const digits of [0, 1, 2, 6]) {
-      const told = (yes: number) => canonicalAnswer(disclose(infer(yes), { kind: 'SCORES', digits }));
+      const told = (yes: number) => canonicalAnswer(disclose(infer(yes), { kind: 'SCORES', digits }, never));
       const unit = 10 ** -digits;
       for (let k = 0; k < 5; k++) {
         const [low, high] = [(k - 0.4) * unit, (k + 0.4) * unit].map((x) => Math.min(Math.max(x, 0), 0.49));
         if (Math.round(low! / unit) === Math.round(high! / unit)) expect(told(low!)).toBe(told(high!));
       }
     }
-    const label = (yes: number) => JSON.stringify(disclose(infer(yes), { kind: 'LABEL_ONLY' }));
+    const label = (yes: number) => JSON.stringify(disclose(infer(yes), { kind: 'LABEL_ONLY' }, never));
     expect(label(0.51)).toBe(label(0.99));
     expect(label(0.51)).not.toContain('0.');
   });
@@ -163,6 +167,7 @@ describe('disclosure', () => {
     const values = disclose(
       { labels: null, scores: null, classes: null, values: Float32Array.of(-0.001, 0.001) },
       { kind: 'SCORES', digits: 2 },
+      never,
     );
     expect(Object.is(values.values![0], 0)).toBe(true);
     expect(values.values).toEqual([0, 0]);
@@ -172,6 +177,7 @@ describe('disclosure', () => {
     const answer = disclose(
       { labels: ['__proto__'], scores: Float32Array.of(1, 0), classes: ['__proto__', 'b'], values: null },
       { kind: 'FULL' },
+      never,
     );
     expect(Object.keys(answer.scores!)).toEqual(['__proto__', 'b']);
     expect(JSON.stringify(answer.scores)).toBe('{"__proto__":[1],"b":[0]}');

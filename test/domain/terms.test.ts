@@ -17,6 +17,7 @@ const LEAST = {
   disclosure: { kind: 'LABEL_ONLY' },
 };
 const APP = `app_${'1'.repeat(32)}`;
+const NOISY = { kind: 'NOISY', epsilonMilliPerRow: 500, digits: 2, budgetMilli: 1_000_000 };
 const FULLEST = {
   ...LEAST,
   rowsPerSecond: 10,
@@ -24,7 +25,7 @@ const FULLEST = {
   rowsPerMonth: 10_000,
   rowsInTotal: 100_000,
   concurrentRequests: 4,
-  disclosure: { kind: 'NOISY', epsilonMilliPerRow: 500, digits: 2, budgetMilli: 1_000_000 },
+  disclosure: { kind: 'TOP_K', k: 2, digits: 3 },
   regions: ['eu-west', 'eu-central'],
   applications: [APP],
   devices: { proof: 'REQUIRED', most: 3 },
@@ -72,10 +73,15 @@ describe('terms', () => {
     [{ disclosure: { kind: 'TOP_K', k: 21, digits: 1 } }, 'input.terms.disclosure.k'],
     [{ disclosure: { kind: 'ABOVE', threshold: 0.1234567, digits: 1 } }, 'input.terms.disclosure.threshold'],
     [{ disclosure: { kind: 'ABOVE', threshold: NaN, digits: 1 } }, 'input.terms.disclosure.threshold'],
-    [{ disclosure: { ...FULLEST.disclosure, digits: 4 } }, 'input.terms.disclosure.digits'],
-    [{ disclosure: { ...FULLEST.disclosure, lower: 1 } }, 'input.terms.disclosure'],
-    [{ disclosure: { ...FULLEST.disclosure, lower: 1, upper: 1 } }, 'input.terms.disclosure'],
-    [{ disclosure: { ...FULLEST.disclosure, threshold: 0.5 } }, 'input.terms.disclosure'],
+    [{ disclosure: { ...NOISY, digits: 4 } }, 'input.terms.disclosure.digits'],
+    [{ disclosure: { ...NOISY, lower: 1 } }, 'input.terms.disclosure'],
+    [{ disclosure: { ...NOISY, lower: 1, upper: 1 } }, 'input.terms.disclosure'],
+    [{ disclosure: { ...NOISY, threshold: 0.5 } }, 'input.terms.disclosure'],
+    [{ disclosure: { ...NOISY, lower: 0, upper: 0.001 } }, 'input.terms.disclosure'],
+    [{ disclosure: { ...NOISY, lower: 0, upper: 2e7 } }, 'input.terms.disclosure'],
+    [{ disclosure: { ...NOISY, lower: 1e14 - 1, upper: 1e14 } }, 'input.terms.disclosure'],
+    [{ disclosure: NOISY }, 'input.terms.explanations'],
+    [{ explanations: { kind: 'FULL' } }, 'input.terms.explanations'],
     [{ regions: [] }, 'input.terms.regions'],
     [{ regions: ['EU west'] }, 'input.terms.regions.0'],
     [{ applications: ['somebody'] }, 'input.terms.applications.0'],
@@ -118,11 +124,11 @@ describe('terms', () => {
       '10 rows a second',
       'a month (UTC)',
       '4 requests at once',
-      'epsilon 0.5 a row',
+      'the 2 highest scores rounded to 3 decimals',
       'eu-central, eu-west',
       '1 named application',
       'At most 3 devices',
-      'explain by 3 columns',
+      'name 3 columns that moved each most',
       'keep inputs for 30 days',
       'within 200 milliseconds',
       'availability of 99.5 %',
@@ -133,6 +139,15 @@ describe('terms', () => {
       'The law of Portugal',
     ])
       expect(text).toContain(words);
+    const told = (disclosure: object) => summarise(parseTerms({ ...LEAST, disclosure }));
+    expect(told(NOISY)).toContain(
+      'labels and their scores rounded to 2 decimals, both with noise (epsilon 0.5 a row, 1000 in total)',
+    );
+    expect(told({ ...NOISY, digits: 0 })).toContain('tell labels with noise (');
+    expect(told({ ...NOISY, lower: -1, upper: 5 })).toContain('values from -1 to 5 rounded to 2 decimals, with noise');
+    expect(told({ kind: 'ABOVE', threshold: 0.5, digits: 1 })).toContain(
+      'scores from 0.5 on rounded to 1 decimal, and labels of such',
+    );
   });
 });
 

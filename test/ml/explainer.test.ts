@@ -6,32 +6,17 @@ import { type Table } from '../../src/ml/core/table.js';
 import { Explainer, Unexplainable } from '../../src/ml/evaluate/explainer.js';
 import { withReference } from '../../src/ml/evaluate/reference.js';
 import { explain } from '../../src/ml/evaluate/shap.js';
-import { encodeInputs, type RawValue } from '../../src/ml/onnx/encode.js';
+import { encodeInputs } from '../../src/ml/onnx/encode.js';
 import { train } from '../../src/ml/train.js';
 import { type ModelShape, randomModel } from './onnx-models.js';
-import { freshSeed, madeTable } from './tables.js';
+import { freshSeed, madeTable, requestColumns } from './tables.js';
 
 const signal = new AbortController().signal;
 const pace = new Pace(signal);
 const upTo = (count: number, from = 0): Uint32Array => Uint32Array.from({ length: count }, (_, i) => from + i);
 
-/** Rows of a table as a request sends them. */
-function columnsOf({ columns }: Table, rows: Uint32Array): Record<string, RawValue[]> {
-  return Object.fromEntries(
-    columns.map((column) => [
-      column.name,
-      Array.from(rows, (row): RawValue => {
-        if (column.kind === 'category') return column.codes[row]! < 0 ? null : column.categories[column.codes[row]!]!;
-        const value = column.values[row]!;
-        if (Number.isNaN(value)) return null;
-        return column.kind === 'boolean' ? value === 1 : value;
-      }),
-    ]),
-  );
-}
-
 function explainRequest(fitted: FittedModel, table: Table, rows: Uint32Array) {
-  const columns = columnsOf(table, rows);
+  const columns = requestColumns(table, rows);
   const inputs = Object.fromEntries(fitted.inputs.map(({ name }) => [name, columns[name]!]));
   return new Explainer(fitted).explain(encodeInputs(fitted.inputs, inputs, rows.length), signal);
 }

@@ -1,5 +1,6 @@
 /** Small made tables for the tests of the learning core. */
 import { Rng } from '../../src/ml/core/rng.js';
+import { type RawValue } from '../../src/ml/onnx/encode.js';
 import { type Column, type Table } from '../../src/ml/train.js';
 
 /** A seed that changes from run to run; every test that takes one prints it when it fails. */
@@ -56,4 +57,19 @@ export function madeTable(rowCount: number, seed: number): Table {
       },
     ],
   };
+}
+
+/** Rows of a table as a request sends them. */
+export function requestColumns({ columns }: Table, rows: Uint32Array): Record<string, RawValue[]> {
+  return Object.fromEntries(
+    columns.map((column) => [
+      column.name,
+      Array.from(rows, (row): RawValue => {
+        if (column.kind === 'category') return column.codes[row]! < 0 ? null : column.categories[column.codes[row]!]!;
+        const value = column.values[row]!;
+        if (Number.isNaN(value)) return null;
+        return column.kind === 'boolean' ? value === 1 : value;
+      }),
+    ]),
+  );
 }

@@ -29,7 +29,9 @@ export const ENFORCEMENT: Record<Exclude<TermName, 'disclosure'>, Enforcement> =
   regions: notEnforced(NOT_YET),
   applications: notEnforced(NOT_YET),
   devices: notEnforced(NOT_YET),
-  explanations: enforced('No answer holds an explanation.'),
+  explanations: enforced(
+    'Only what is agreed passes the one function from an explanation to what is told of it; other requests for one are refused.',
+  ),
   dataUse: enforced(
     'The platform keeps no inputs, so that nobody can keep them or train on them, whatever is allowed.',
   ),
@@ -44,10 +46,16 @@ export const ENFORCEMENT: Record<Exclude<TermName, 'disclosure'>, Enforcement> =
 /** By rule. A rule that is not enforced answers nothing at all: the decision refuses it. */
 export const DISCLOSURE_ENFORCEMENT: Record<Disclosure['kind'], Enforcement> = {
   LABEL_ONLY: enforced('Only labels pass the one function from an inference to an answer.'),
-  TOP_K: notEnforced('Not built yet: requests under it are refused.'),
+  TOP_K: enforced(
+    'Labels, and of the rounded scores the highest, pass the one function from an inference to an answer.',
+  ),
   SCORES: enforced('Scores and values are rounded in the one function from an inference to an answer.'),
-  ABOVE: notEnforced('Not built yet: requests under it are refused.'),
-  NOISY: notEnforced('Not built yet: requests under it are refused.'),
+  ABOVE: enforced(
+    'Only rounded scores from the threshold on, and labels of such a score, pass the one function from an inference to an answer.',
+  ),
+  NOISY: enforced(
+    'Labels, scores and values get exact noise in the one function from an inference to an answer, and the ledger refuses rows beyond the privacy budget.',
+  ),
 };
 
 export interface TermEnforcement extends Enforcement {

@@ -1,4 +1,4 @@
-import type { Disclosure, Terms } from './terms.js';
+import type { Disclosure, NoisyDisclosure, Terms } from './terms.js';
 
 const count = (n: number) => n.toLocaleString('en-GB');
 const plural = (n: number, what: string) => `${count(n)} ${what}${n === 1 ? '' : 's'}`;
@@ -34,15 +34,23 @@ function told(disclosure: Disclosure): string {
     case 'TOP_K':
       return `labels and the ${disclosure.k === 1 ? 'highest score' : `${disclosure.k} highest scores`} ${rounded}`;
     case 'ABOVE':
-      return `labels and scores from ${disclosure.threshold} on ${rounded}`;
+      return `scores from ${disclosure.threshold} on ${rounded}, and labels of such scores`;
     case 'NOISY':
-      return `labels and scores with noise (epsilon ${disclosure.epsilonMilliPerRow / 1000} a row, ${disclosure.budgetMilli / 1000} in total) ${rounded}`;
+      return `${noisy(disclosure)} (epsilon ${disclosure.epsilonMilliPerRow / 1000} a row, ${disclosure.budgetMilli / 1000} in total)`;
   }
+}
+
+function noisy({ digits, lower, upper }: NoisyDisclosure): string {
+  const rounded = `rounded to ${plural(digits, 'decimal')}`;
+  if (lower !== undefined) return `values from ${lower} to ${upper} ${rounded}, with noise`;
+  return digits === 0 ? 'labels with noise' : `labels and their scores ${rounded}, both with noise`;
 }
 
 function explained({ explanations }: Terms): string {
   if (explanations.kind === 'NONE') return '';
-  return explanations.kind === 'FULL' ? ', and explain fully' : `, and explain by ${plural(explanations.k, 'column')}`;
+  return explanations.kind === 'FULL'
+    ? ', and explain fully'
+    : `, and name ${plural(explanations.k, 'column')} that moved each most`;
 }
 
 function askers({ regions, applications, devices }: Terms): string[] {

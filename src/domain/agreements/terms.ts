@@ -143,6 +143,14 @@ const DisclosureSchema = z.discriminatedUnion('kind', [
     .refine(
       ({ lower, upper }) => (lower === undefined) === (upper === undefined) && (lower ?? 0) < (upper ?? 1),
       'needs both lower and upper, lower < upper, or neither',
+    )
+    .refine(
+      // Noise is drawn in whole steps of 10^-digits, which must be exact numbers.
+      ({ lower = 0, upper = 1, digits }) =>
+        Math.max(-lower, upper) * 10 ** digits <= 1e15 &&
+        Math.round(upper * 10 ** digits) - Math.round(lower * 10 ** digits) >= 1 &&
+        (upper - lower) * 10 ** digits <= 1e9,
+      'needs 1 to 1,000,000,000 steps of 10^-digits between lower and upper',
     ),
 ]);
 
@@ -198,12 +206,21 @@ const TermsSchema = z.strictObject({
   text: prose(20_000),
 });
 
+/** Terms that must fit each other. */
+const WholeTermsSchema = TermsSchema.refine(
+  ({ disclosure, explanations }) => disclosure.kind !== 'NOISY' || explanations.kind === 'NONE',
+  { path: ['explanations'], message: 'is NONE with NOISY: an explanation would tell what the noise hides' },
+).refine(({ disclosure, explanations }) => disclosure.kind === 'SCORES' || explanations.kind !== 'FULL', {
+  path: ['explanations'],
+  message: 'is FULL with SCORES only: contributions add up to the score',
+});
+
 /** In the order in which people read them. */
 export const TERM_NAMES = Object.keys(TermsSchema.shape) as readonly TermName[];
 
 /** Checks and normalises; what is left out gets its default. Throws INVALID_INPUT naming the first term at fault. */
 export function parseTerms(value: unknown): Terms {
-  const parsed = TermsSchema.safeParse(
+  const parsed = WholeTermsSchema.safeParse(
     typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...DEFAULT_TERMS, ...value } : value,
   );
   if (parsed.success) return parsed.data as Terms;

@@ -29,14 +29,15 @@ export const DisclosureKindEnum = enumOf<DisclosureTerm['kind']>('DisclosureKind
   LABEL_ONLY: 'The label and nothing else. Not for regression.',
   TOP_K: 'The label and the highest scores of each row, rounded. Not for regression.',
   SCORES: 'The label and the score of every class, or the value; rounded.',
-  ABOVE: 'The label and the scores from a threshold on, rounded. Not for regression.',
-  NOISY: 'Labels, scores or values with noise, under a privacy budget.',
+  ABOVE: 'The rounded scores from a threshold on, and the label if its score is one of them. Not for regression.',
+  NOISY:
+    'A label with noise and, with digits, the score of its class with noise; or the value with noise: under a privacy budget.',
 });
 
 export const ExplanationsKindEnum = enumOf<Explanations['kind']>('ExplanationsKind', 'What is told of the reasons.', {
   NONE: 'Nothing.',
-  TOP_K: 'The columns that mattered most to each row.',
-  FULL: 'What every column contributed to each row.',
+  TOP_K: 'The names of the columns that moved each answer most, and which way. Not with NOISY.',
+  FULL: 'What every column contributed to the raw score of each row, rounded like the scores. With SCORES only.',
 });
 
 export const DeviceProofEnum = enumOf<'REQUIRED' | 'OPTIONAL'>(

@@ -22,6 +22,8 @@ export const OUTCOMES = {
   ENDPOINT_NOT_READY: 23,
   INPUT_INVALID: 24,
   TOO_MANY_ROWS: 25,
+  EXPLANATION_NOT_ALLOWED: 40,
+  EXPLANATION_UNAVAILABLE: 41,
 } as const satisfies Partial<Record<ErrorCode | 'ANSWERED', number>>;
 
 export type Outcome = keyof typeof OUTCOMES;

@@ -1,3 +1,5 @@
+import { stat } from 'node:fs/promises';
+import type { FittedModel } from '../../ml/infer.js';
 import { type BlobStore, type NewBlob } from '../../platform/blobs.js';
 import type { Clock } from '../../platform/clock.js';
 import { type Db, inTenant, type Tx } from '../../platform/db.js';
@@ -8,6 +10,7 @@ import type { Scope } from '../../platform/scope.js';
 import { type SealedBlob, unsealWhole } from '../../platform/sealing.js';
 import { appendAudit } from '../audit/audit.service.js';
 import { compare, type Comparison, defaultFigure, figureOf, isBetter } from './compare.js';
+import { loadFitted } from './fitted-model.service.js';
 import type { ModelAliasRow, ModelRow, ModelVersionRow } from './model.entity.js';
 import * as models from './model.repo.js';
 import type { FigureName } from '../../ml/train.js';
@@ -205,6 +208,16 @@ export class ModelService {
         remedy: 'Train it again: the same training gives the same model.',
       });
     return { version, fitted: await this.blobs.open(tx, scope, version.fittedBlobId) };
+  }
+
+  /** The fitted model, to explain what it answers. Null if none was kept, or a file of more than `mostBytes`. NOT_FOUND if it was deleted. */
+  async readFitted(scope: Pick<Scope, 'tenantId'>, versionId: string, mostBytes: number): Promise<FittedModel | null> {
+    const blob = await inTenant(this.db, scope, async (tx) => {
+      const { fittedBlobId } = await this.getVersion(tx, versionId);
+      return fittedBlobId === null ? null : this.blobs.open(tx, scope, fittedBlobId);
+    });
+    if (blob === null || (await stat(blob.path)).size > mostBytes) return null;
+    return loadFitted(blob);
   }
 
   /** Gives a version a name within its model; a name points to one version at a time. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Feeds, Signature } from '../../ml/infer.js';
-import type { Answer } from './disclose.js';
+import canonicalize from 'canonicalize';
+import type { Told } from './explanation.js';
 
 /*
  * What a log entry says of contents: digests with a salt (16 bytes) that goes to the caller and to no one else. Without it the
@@ -37,16 +38,20 @@ function byName(inputs: Signature['inputs']): number[] {
   return order;
 }
 
-/** SHA-256 (salt || "output:" || canonical JSON (RFC 8785) of labels, scores, values) of what was disclosed. */
-export function commitToAnswer(salt: Buffer, answer: Answer): Buffer {
+/**
+ * SHA-256 (salt || "output:" || canonical JSON (RFC 8785) of labels, scores, values, and of the explanation if there is one) of what
+ * was disclosed.
+ */
+export function commitToAnswer(salt: Buffer, answer: Told): Buffer {
   const hash = createHash('sha256').update(salt).update('output:');
   return hash.update(canonicalAnswer(answer), 'utf8').digest();
 }
 
 /** JSON.stringify writes strings and numbers as the RFC does; only the order of the names is left to see to. */
-export function canonicalAnswer({ labels, scores, values }: Answer): string {
+export function canonicalAnswer({ explanation, labels, scores, values }: Told): string {
   const names = scores && Object.keys(scores).sort();
   const told =
     names && `{${names.map((name) => `${JSON.stringify(name)}:${JSON.stringify(scores![name])}`).join(',')}}`;
-  return `{"labels":${JSON.stringify(labels)},"scores":${told},"values":${JSON.stringify(values)}}`;
+  const explained = explanation ? `"explanation":${canonicalize(explanation)},` : '';
+  return `{${explained}"labels":${JSON.stringify(labels)},"scores":${told},"values":${JSON.stringify(values)}}`;
 }

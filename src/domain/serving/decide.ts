@@ -3,6 +3,7 @@ import {
   type Disclosure,
   DISCLOSURE_ENFORCEMENT,
   disclosureMisfit,
+  type Explanations,
   type Purpose,
   purposeAllowed,
   PURPOSES,
@@ -12,6 +13,8 @@ import type { AgreementPolicy, Policy } from './policy.js';
 
 /** The most rows of one request: more belong into a batch job. */
 export const MAX_ROWS = 10_000;
+/** The most rows of one request that asks for explanations, which cost a hundred times as much. */
+export const MAX_EXPLAINED_ROWS = 100;
 
 export interface Question {
   /** The tenant that asks, and whether its credential may ask for predictions. */
@@ -23,6 +26,8 @@ export interface Question {
   readonly agreementId: string | null;
   readonly purpose: string | null;
   readonly rowCount: number;
+  /** Whether the answers are to be explained. */
+  readonly explain: boolean;
   readonly now: Date;
 }
 
@@ -34,6 +39,8 @@ export interface Admission {
   /** Null: the tenant's own endpoint. */
   readonly agreementId: string | null;
   readonly disclosure: Disclosed;
+  /** NONE unless they were asked for. */
+  readonly explanations: Explanations;
 }
 
 export interface Denial {
@@ -71,7 +78,25 @@ export function decide(question: Question): Decision {
       field: 'input.columns',
     });
   const impossible = disclosure.kind === 'FULL' ? null : whyNotDisclosable(disclosure, policy.endpoint.signature.task);
-  return impossible === null ? chosen : deny('DISCLOSURE_IMPOSSIBLE', impossible, { agreementId });
+  if (impossible !== null) return deny('DISCLOSURE_IMPOSSIBLE', impossible, { agreementId });
+  return question.explain ? explained(chosen, rowCount) : { ...chosen, explanations: { kind: 'NONE' } };
+}
+
+/** An exact explanation would tell what noise hides, whatever was signed. */
+function explained(chosen: Admission, rowCount: number): Decision {
+  const { agreementId, disclosure, explanations } = chosen;
+  if (explanations.kind === 'NONE' || disclosure.kind === 'NOISY')
+    return deny('EXPLANATION_NOT_ALLOWED', 'The agreement allows no explanations.', {
+      agreementId,
+      field: 'input.explain',
+    });
+  if (rowCount > MAX_EXPLAINED_ROWS)
+    return deny(
+      'TOO_MANY_ROWS',
+      `A request with explanations has at most ${MAX_EXPLAINED_ROWS} rows; this one has ${rowCount}.`,
+      { agreementId, field: 'input.columns' },
+    );
+  return chosen;
 }
 
 function whyNotDisclosable(disclosure: Disclosure, task: Policy['endpoint']['signature']['task']): string | null {
@@ -87,7 +112,7 @@ function ownUse({ agreementId, purpose }: Question): Decision {
       remedy: 'Leave out agreementId.',
     });
   if (purpose !== null && !isPurpose(purpose)) return unknownPurpose(null);
-  return { admit: true, agreementId: null, disclosure: { kind: 'FULL' } };
+  return { admit: true, agreementId: null, disclosure: { kind: 'FULL' }, explanations: { kind: 'FULL' } };
 }
 
 function underAgreement(question: Question, { agreements }: Policy): Decision {
@@ -107,7 +132,8 @@ function underAgreement(question: Question, { agreements }: Policy): Decision {
   const fitting = inForce.find(({ terms }) => purposeAllowed(terms.purposes, purpose));
   if (!fitting)
     return deny('PURPOSE_NOT_ALLOWED', purposeMessage(first), { agreementId: first.id, field: 'input.purpose' });
-  return { admit: true, agreementId: fitting.id, disclosure: fitting.terms.disclosure };
+  const { disclosure, explanations } = fitting.terms;
+  return { admit: true, agreementId: fitting.id, disclosure, explanations };
 }
 
 /** The state out of force, NOT_YET before the period; null if in force. */

@@ -28,6 +28,13 @@ export class PredictInput {
       'A UUID of the caller’s. The same request with the same key again is answered again, recorded and charged once; another request with it is a conflict.',
   })
   idempotencyKey?: string | null;
+
+  @Field(() => Boolean, {
+    nullable: true,
+    description:
+      'Whether the answers are to be explained, as far as the agreement allows: of 100 rows at most. Not every model can be explained.',
+  })
+  explain?: boolean | null;
 }
 
 @Resolver()

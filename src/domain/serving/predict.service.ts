@@ -1,5 +1,6 @@
 import {
   type Batcher,
+  type Explanation,
   type Feeds,
   type Inference,
   InputError,
@@ -26,9 +27,12 @@ import {
 } from '../metering/ledger.service.js';
 import type { ModelService } from '../models/model.service.js';
 import { commitToAnswer, commitToInput } from './commitment.js';
-import { type Admission, decide, type Decision, type Disclosed, notInForceMessage } from './decide.js';
-import { type Answer, disclose } from './disclose.js';
+import { type Admission, decide, type Decision, notInForceMessage } from './decide.js';
+import { disclose, ruleName } from './disclose.js';
 import type { PublishedSignature } from './endpoint.entity.js';
+import type { Explainers } from './explainers.js';
+import { tellExplanation, type Told } from './explanation.js';
+import type { NoiseSource } from './noise-stream.js';
 import type { Policies, Policy } from './policy.js';
 import { ColumnRows, type Rows } from './rows.js';
 
@@ -42,6 +46,8 @@ export interface PredictRequest {
   readonly modelVersionId?: string | null;
   /** A UUID: the same request again gets the same answer, and is charged once. */
   readonly idempotencyKey?: string | null;
+  /** Whether the answers are to be explained, as far as the agreement allows. */
+  readonly explain?: boolean | null;
   /** Through which door it came; recorded. */
   readonly door?: Door;
 }
@@ -54,7 +60,7 @@ export type Asked =
   | { readonly rows: Rows };
 
 /** An answer, recorded and charged before it exists for the caller. */
-export interface Prediction extends Answer {
+export interface Prediction extends Required<Told> {
   readonly id: string;
   readonly rowCount: number;
   readonly modelVersionId: string;
@@ -83,6 +89,8 @@ export interface PredictServiceParts {
   readonly salts: Salts;
   readonly sessions: SessionPool;
   readonly batcher: Batcher;
+  readonly explainers: Explainers;
+  readonly noise: NoiseSource;
 }
 
 /** The prediction path: decide, infer, disclose, record, answer. There is no other way to an answer. */
@@ -90,8 +98,8 @@ export class PredictService {
   constructor(private readonly parts: PredictServiceParts) {}
 
   /**
-   * Throws what `decide` denies, what the ledger refuses, INPUT_INVALID, ENDPOINT_NOT_READY, REPETITION_IMPOSSIBLE; INVALID_INPUT for
-   * a key that is no UUID. All but NOT_FOUND, FORBIDDEN, INVALID_INPUT are recorded, with their code. UNAVAILABLE if rights may have
+   * Throws what `decide` denies, what the ledger refuses, INPUT_INVALID, ENDPOINT_NOT_READY, EXPLANATION_UNAVAILABLE,
+   * REPETITION_IMPOSSIBLE; INVALID_INPUT for a key that is no UUID. All but NOT_FOUND, FORBIDDEN, INVALID_INPUT are recorded, with their code. UNAVAILABLE if rights may have
    * changed without this process having heard of it.
    */
   async predict(scope: Scope, request: PredictRequest & Asked): Promise<Prediction> {
@@ -123,7 +131,7 @@ export class PredictService {
     const about = { ...asked, policy: policy!, rowCount, purpose, agreementId: decision.agreementId };
     let inferred: Inferred;
     try {
-      inferred = await this.infer(about.policy, modelVersionId, rows);
+      inferred = await this.infer(scope, { about, decision, rows }, modelVersionId);
     } catch (error) {
       return this.refuse(scope, about, this.refusalOf(scope, error, about.policy));
     }
@@ -133,16 +141,14 @@ export class PredictService {
   /** The answer leaves after the commit, or not at all. */
   private async settle(scope: Scope, done: Done): Promise<Prediction> {
     const { about, decision, inferred } = done;
-    const answer = disclose(inferred.inference, decision.disclosure);
     const salt = this.parts.salts.of(about.predictionId);
-    const commitments = {
-      inputDigest: commitToInput(salt, inferred.inputs, inferred.feeds),
-      outputDigest: commitToAnswer(salt, answer),
-    };
-    const entry = { ...entryOf(about, decision.disclosure), commitments };
+    const inputDigest = commitToInput(salt, inferred.inputs, inferred.feeds);
+    const answer = this.tell(done, inferred, inputDigest);
+    const commitments = { inputDigest, outputDigest: commitToAnswer(salt, answer) };
+    const entry = { ...entryOf(about, recordedRule(decision)), commitments };
     const posted = await this.parts.ledger.record(scope, entry);
     if (posted.refusal !== null) throw ledgerRefusal(posted, about.rowCount);
-    const told = posted.isRepetition ? await this.repeat(posted, done, { answer, salt }) : answer;
+    const told = posted.isRepetition ? await this.repeat(scope, posted, done, { answer, salt }) : answer;
     const modelVersionId = posted.context['modelVersionId'] as string;
     return predictionOf({ about, answer: told, posted, salt, modelVersionId });
   }
@@ -151,13 +157,13 @@ export class PredictService {
    * The answer of then once more, on the version of then. What it was is not kept, only its digest: an answer with another one is not
    * given, because the agreement or the version has changed, or the version is gone.
    */
-  private async repeat(posted: Posted, { about, decision, rows }: Done, now: { answer: Answer; salt: Buffer }) {
-    const isThatOfThen = (answer: Answer) =>
+  private async repeat(scope: Scope, posted: Posted, done: Done, now: { answer: Told; salt: Buffer }): Promise<Told> {
+    const isThatOfThen = (answer: Told) =>
       commitToAnswer(now.salt, answer).toString('hex') === posted.entry.outputDigest;
     if (isThatOfThen(now.answer)) return now.answer;
     const modelVersionId = posted.context['modelVersionId'] as string;
-    const inferred = await this.infer(about.policy, modelVersionId, rows).catch(() => null);
-    const answer = inferred && disclose(inferred.inference, decision.disclosure);
+    const inferred = await this.infer(scope, done, modelVersionId).catch(() => null);
+    const answer = inferred && this.tell(done, inferred, Buffer.from(posted.entry.inputDigest!, 'hex'));
     if (answer && isThatOfThen(answer)) return answer;
     throw new AppError(
       'REPETITION_IMPOSSIBLE',
@@ -166,19 +172,42 @@ export class PredictService {
   }
 
   /**
+   * What may leave of what the model answered. Noise depends on the prediction, the rows and the rule: the same request again gets the
+   * same, and no two answers share theirs.
+   */
+  private tell({ about, decision }: Asking, { inference, explanation }: Inferred, inputDigest: Buffer): Told {
+    const { disclosure, explanations } = decision;
+    const answer = disclose(inference, disclosure, () =>
+      this.parts.noise.streamOf(about.predictionId, inputDigest, ruleName(disclosure)),
+    );
+    if (explanation === null) return answer;
+    const explained = { explanation, classes: inference.classes, labels: answer.labels };
+    return { ...answer, explanation: tellExplanation(explained, explanations, disclosure) };
+  }
+
+  /**
    * The decision on what is remembered, and before anybody is refused on what the database says now: a step of an agreement
    * counts from the moment it was answered, however late its news arrive. (The other way round the ledger sees to it.)
    */
   private async judge(
     { tenantId, permissions }: Scope,
-    { endpointId, agreementId = null, purpose = null }: PredictRequest,
+    { endpointId, agreementId = null, purpose = null, explain = false }: PredictRequest,
     rowCount: number,
   ): Promise<{ policy: Policy | null; decision: Decision }> {
     const { policies, clock } = this.parts;
     const mayPredict = permissions.has('prediction:create');
     const on = (policy: Policy | null) => ({
       policy,
-      decision: decide({ tenantId, mayPredict, policy, agreementId, purpose, rowCount, now: clock.now() }),
+      decision: decide({
+        tenantId,
+        mayPredict,
+        policy,
+        agreementId,
+        purpose,
+        rowCount,
+        explain: explain === true,
+        now: clock.now(),
+      }),
     });
     if (kindOf(endpointId) !== 'endpoint') return on(null);
     const remembered = on(await policies.find(tenantId, endpointId));
@@ -186,14 +215,18 @@ export class PredictService {
   }
 
   /** The model is read on behalf of the endpoint's tenant: only after the decision that the caller may have its answer. */
-  private infer({ endpoint }: Policy, modelVersionId: string, rows: Rows): Promise<Inferred> {
-    const { sessions, batcher, models } = this.parts;
+  private async infer({ signal }: Scope, asking: Asking, modelVersionId: string): Promise<Inferred> {
+    const { sessions, batcher, models, explainers } = this.parts;
+    const { endpoint } = asking.about.policy;
     const load = async () => (await models.readOnnx({ tenantId: endpoint.tenantId }, modelVersionId)).onnx;
-    return sessions.use(modelVersionId, load, async (model) => {
+    const inferred = await sessions.use(modelVersionId, load, async (model) => {
       const { inputs } = model.signature;
-      const feeds = rows.encode(inputs, endpoint.signature.inputs);
-      return { inputs, feeds, inference: await batcher.infer(model, feeds) };
+      const feeds = asking.rows.encode(inputs, endpoint.signature.inputs);
+      return { inputs, feeds, inference: await batcher.infer(model, feeds), explanation: null };
     });
+    if (asking.decision.explanations.kind === 'NONE') return inferred;
+    const explanation = await explainers.explain({ ...endpoint, modelVersionId }, inferred.feeds, signal);
+    return { ...inferred, explanation };
   }
 
   private refusalOf({ requestId }: Scope, error: unknown, { endpoint }: Policy): AppError {
@@ -203,6 +236,7 @@ export class PredictService {
       const field = `input.columns${column === null ? '' : `.${column}`}${row === null ? '' : `[${row}]`}`;
       return new AppError('INPUT_INVALID', [...where, message].join(': '), { field });
     }
+    if (error instanceof AppError && EXPECTED.has(error.code)) return error;
     // Only the kind of the error: the runtime's messages may quote what they were given.
     const kind = error instanceof AppError ? error.code : error instanceof Error ? error.name : 'unknown';
     this.parts.log.error(
@@ -218,6 +252,9 @@ export class PredictService {
     throw error;
   }
 }
+
+/** What explaining may be refused with. */
+const EXPECTED = new Set<ErrorCode>(['EXPLANATION_UNAVAILABLE', 'UNAVAILABLE']);
 
 interface About {
   readonly predictionId: Buffer;
@@ -235,19 +272,28 @@ interface Inferred {
   readonly inputs: Signature['inputs'];
   readonly feeds: Feeds;
   readonly inference: Inference;
+  readonly explanation: Explanation | null;
 }
 
-interface Done {
+interface Asking {
   readonly about: About;
   readonly decision: Admission;
-  readonly inferred: Inferred;
   readonly rows: Rows;
+}
+
+interface Done extends Asking {
+  readonly inferred: Inferred;
+}
+
+/** What the log says of what was told. */
+function recordedRule({ disclosure, explanations }: Admission): object {
+  return explanations.kind === 'NONE' ? disclosure : { ...disclosure, explanations };
 }
 
 /** Of the replica that infers. */
 const REGION = 'local';
 
-function entryOf({ policy, agreementId, ...about }: About, disclosure: Disclosed | null): Entry {
+function entryOf({ policy, agreementId, ...about }: About, disclosure: object | null): Entry {
   const { endpoint, agreements } = policy;
   const agreement = agreements.find(({ id }) => id === agreementId) ?? null;
   return {
@@ -270,18 +316,19 @@ function entryOf({ policy, agreementId, ...about }: About, disclosure: Disclosed
   };
 }
 
-interface Told {
+interface Answered {
   readonly about: About;
-  readonly answer: Answer;
+  readonly answer: Told;
   readonly posted: Posted;
   readonly salt: Buffer;
   readonly modelVersionId: string;
 }
 
 /** The receipt is made when it is asked for. */
-function predictionOf({ about, answer, posted, salt, modelVersionId }: Told): Prediction {
+function predictionOf({ about, answer, posted, salt, modelVersionId }: Answered): Prediction {
   return {
     ...answer,
+    explanation: answer.explanation ?? null,
     id: posted.entry.predictionId,
     rowCount: about.rowCount,
     modelVersionId,

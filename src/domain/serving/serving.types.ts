@@ -1,4 +1,4 @@
-import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql';
+import { Field, Float, ID, InputType, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { Columns, connectionOf, JsonObject, Long, Node, resultOf, DateTime } from '../../platform/graphql.js';
 
 @ObjectType({
@@ -63,6 +63,56 @@ export class DeleteEndpointPayload {
   endpointId: string;
 }
 
+export const DirectionEnum = { FOR: 'FOR', AGAINST: 'AGAINST' } as const;
+registerEnumType(DirectionEnum, {
+  name: 'InfluenceDirection',
+  description: 'Which way a column moved an answer.',
+  valuesConfig: {
+    FOR: { description: 'Towards the label that was answered, or towards larger values.' },
+    AGAINST: { description: 'Away from the label that was answered, or towards smaller values.' },
+  },
+});
+
+@ObjectType({ description: 'A column that moved the answer of a row.' })
+export class Influence {
+  @Field(() => String, { description: 'The column.' })
+  column: string;
+
+  @Field(() => DirectionEnum, { description: 'Which way.' })
+  direction: keyof typeof DirectionEnum;
+}
+
+@ObjectType({
+  description:
+    'How the columns add up to a raw score, which the model turns into scores or the value: raw score of a row = base + the sum of its contributions (Shapley values).',
+})
+export class ExplainedOutput {
+  @Field(() => String, { nullable: true, description: 'The class whose raw score it is; null for regression.' })
+  class: string | null;
+
+  @Field(() => Float, { description: 'The mean raw score of the rows that the model was trained on.' })
+  base: number;
+
+  @Field(() => Columns, { description: 'By column, its contribution in each row.' })
+  contributions: Readonly<Record<string, readonly number[]>>;
+}
+
+@ObjectType({ description: 'Why the model answers so: one of the two, as agreed.' })
+export class PredictionExplanation {
+  @Field(() => [ExplainedOutput], {
+    nullable: true,
+    description: 'All contributions, of each raw score that the model has; rounded like the scores. With FULL.',
+  })
+  outputs: readonly ExplainedOutput[] | null;
+
+  @Field(() => [[Influence]], {
+    nullable: true,
+    description:
+      'By row, the columns that moved its answer most, strongest first; none where the label is not told. With TOP_K.',
+  })
+  strongest: readonly (readonly Influence[])[] | null;
+}
+
 @ObjectType({ description: 'An answer. Its usage and its audit entry were durable before it left.' })
 export class Prediction {
   @Field(() => ID, { description: 'The subject of the audit entry.' })
@@ -71,17 +121,27 @@ export class Prediction {
   @Field(() => Int, { description: 'Rows answered and charged.' })
   rowCount: number;
 
-  @Field(() => [String], { nullable: true, description: 'The class of each row; null for regression.' })
-  labels: readonly string[] | null;
+  @Field(() => [String], {
+    nullable: 'itemsAndList',
+    description: 'The class of each row, null where the agreement does not tell it; null for regression.',
+  })
+  labels: readonly (string | null)[] | null;
 
   @Field(() => Columns, {
     nullable: true,
-    description: 'By class, the score of each row, as far as the agreement discloses them.',
+    description:
+      'By class, the score of each row as the agreement discloses it, null where it does not; a class of which no score is told is left out.',
   })
-  scores: Readonly<Record<string, readonly number[]>> | null;
+  scores: Readonly<Record<string, readonly (number | null)[]>> | null;
 
-  @Field(() => [Float], { nullable: true, description: 'The value of each row, rounded as agreed; null for classes.' })
-  values: readonly number[] | null;
+  @Field(() => [Float], {
+    nullable: 'itemsAndList',
+    description: 'The value of each row as agreed, null where the model answers no finite number; null for classes.',
+  })
+  values: readonly (number | null)[] | null;
+
+  @Field(() => PredictionExplanation, { nullable: true, description: 'Null unless it was asked for.' })
+  explanation: PredictionExplanation | null;
 
   @Field(() => ID, { description: 'The model version that answered.' })
   modelVersionId: string;
