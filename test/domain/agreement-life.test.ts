@@ -367,6 +367,7 @@ it('the decision holds the new version as soon as it is in force, and the old on
       agreementId: id,
       purpose,
       rowCount: 1,
+      explain: false,
       now: new Date(),
     };
     return decide(question).admit;

@@ -5,7 +5,7 @@ import type { FittedModel } from '../../src/ml/core/model.js';
 import { Pace } from '../../src/ml/core/pace.js';
 import type { Table } from '../../src/ml/core/table.js';
 import { withReference } from '../../src/ml/evaluate/reference.js';
-import { startTestApi, type TestApi, type TestTenant } from '../support/app.js';
+import { PASSWORD, startTestApi, type TestApi, type TestTenant } from '../support/app.js';
 import { rawRequest } from '../support/client.js';
 import { randomModel } from '../ml/onnx-models.js';
 import { freshSeed, requestColumns } from '../ml/tables.js';
@@ -73,7 +73,7 @@ async function agree(endpointId: string, change: object): Promise<string> {
     offer,
     'agreement { id }',
   );
-  const input = { agreementId: agreement.id };
+  const input = { agreementId: agreement.id, password: PASSWORD };
   await provider.owner.mutate('signAgreement', input, 'agreement { state }');
   await consumer.owner.mutate('signAgreement', input, 'agreement { state }');
   return agreement.id;
