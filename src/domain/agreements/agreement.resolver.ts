@@ -19,6 +19,8 @@ import {
   AmendAgreementResult,
   CounterAgreementInput,
   CounterAgreementResult,
+  ImportAgreementInput,
+  ImportAgreementResult,
   OfferAgreementInput,
   type OfferAgreementPayload,
   OfferAgreementResult,
@@ -40,6 +42,7 @@ import {
   WithdrawAgreementResult,
 } from './agreement.types.js';
 import { enforcementOf } from './enforcement.js';
+import { exportOdrl } from './odrl.js';
 import type { Hand, Person } from './signing-key.service.js';
 import { AgreementTerms, AgreementTermStatus, termsOf, viewOfTerms } from './terms.types.js';
 
@@ -79,6 +82,17 @@ export class AgreementResolver {
     @Arg('input', () => OfferAgreementInput, { description: 'The offer.' }) input: OfferAgreementInput,
   ): Promise<OfferAgreementPayload> {
     return { agreement: await this.agreements.offer(scope, { ...input, terms: termsOf(input.terms) }) };
+  }
+
+  @Authorized('agreement:write')
+  @Mutation(() => ImportAgreementResult, {
+    description: 'Offers what an ODRL policy says; docs/odrl.md has the profile.',
+  })
+  async importAgreement(
+    @CurrentScope() scope: Scope,
+    @Arg('input', () => ImportAgreementInput, { description: 'The policy.' }) { document }: ImportAgreementInput,
+  ): Promise<OfferAgreementPayload> {
+    return { agreement: await this.agreements.offerOdrl(scope, document) };
   }
 
   @Authorized('agreement:sign')
@@ -208,6 +222,14 @@ export class AgreementResolver {
   @FieldResolver(() => String, { description: 'The bytes that are signed, in Base64.' })
   documentBase64(@Root() { document }: AgreementView): string {
     return Buffer.from(document, 'utf8').toString('base64');
+  }
+
+  @FieldResolver(() => String, {
+    description: 'The version in force, or the offer, as an ODRL policy (W3C) in JSON-LD; docs/odrl.md.',
+  })
+  odrl(@Root() agreement: AgreementView): string {
+    const isAgreed = agreement.versions.some((one) => one.version === agreement.version && one.state === 'AGREED');
+    return JSON.stringify(exportOdrl({ ...agreement, agreementId: agreement.id, isAgreed }));
   }
 
   @FieldResolver(() => AgreementVersion, {

@@ -8,6 +8,7 @@ import { appendAudit, type AuditEvent } from '../audit/audit.service.js';
 import type { AgreementRow, AgreementVersionRow } from './agreement.entity.js';
 import * as repo from './agreement.repo.js';
 import { bringUpToDate, changeOf, documentOf, proposed } from './life.js';
+import { importOdrl } from './odrl.js';
 import { settlementOf } from './settlement.js';
 import type { Hand, SigningKeyService } from './signing-key.service.js';
 import { type Party, RENEWAL_LEAD_MS, type Situation, type Step, suspendedForBreach, takeStep } from './step.js';
@@ -80,6 +81,14 @@ export class AgreementService {
       await this.audit(tx, scope, row, [{ kind: 'agreement.offered', detail: { endpointId, terms, version: 1 } }]);
       return view;
     });
+  }
+
+  /** Offers what an ODRL policy of our profile says (docs/odrl.md). INVALID_INPUT for one whose assigner is somebody else. */
+  async offerOdrl(scope: Scope, document: string): Promise<Agreement> {
+    const { providerTenantId, ...offer } = importOdrl(document);
+    if (providerTenantId !== scope.tenantId)
+      throw new AppError('INVALID_INPUT', 'The assigner of the policy is another tenant.', { field: 'input.document' });
+    return this.offer(scope, offer);
   }
 
   /**

@@ -242,6 +242,14 @@ export class OfferAgreementInput {
   terms: AgreementTermsInput;
 }
 
+@InputType({ description: 'An offer as an ODRL policy.' })
+export class ImportAgreementInput {
+  @Field(() => String, {
+    description: 'JSON-LD in the profile of docs/odrl.md. Its assigner is the tenant, its assignee the consumer.',
+  })
+  document: string;
+}
+
 @InputType({ description: 'An agreement.' })
 export class TerminateAgreementInput {
   @Field(() => ID, { description: 'The agreement.' })
@@ -308,6 +316,9 @@ export class OfferAgreementPayload {
   agreement: Agreement;
 }
 
+@ObjectType({ description: 'The agreement that was offered.' })
+export class ImportAgreementPayload extends OfferAgreementPayload {}
+
 @ObjectType({ description: 'The agreement that was signed.' })
 export class SignAgreementPayload extends OfferAgreementPayload {}
 
@@ -339,6 +350,7 @@ export class TerminateAgreementPayload extends OfferAgreementPayload {}
 export class SettleAgreementPayload extends OfferAgreementPayload {}
 
 export const OfferAgreementResult = resultOf(OfferAgreementPayload);
+export const ImportAgreementResult = resultOf(ImportAgreementPayload);
 export const SignAgreementResult = resultOf(SignAgreementPayload);
 export const CounterAgreementResult = resultOf(CounterAgreementPayload);
 export const WithdrawAgreementResult = resultOf(WithdrawAgreementPayload);
