@@ -10,7 +10,9 @@ import { AgreementService } from './domain/agreements/agreement.service.js';
 import { SigningKeyService } from './domain/agreements/signing-key.service.js';
 import { AuditEntryRow } from './domain/audit/audit.entity.js';
 import { AuditService } from './domain/audit/audit.service.js';
+import { Integrator } from './domain/audit/integrator.js';
 import { LogKeys } from './domain/audit/log-key.service.js';
+import { LogService } from './domain/audit/log.service.js';
 import { DatasetRow, UploadRow } from './domain/datasets/dataset.entity.js';
 import { DatasetService } from './domain/datasets/dataset.service.js';
 import { SplitService } from './domain/datasets/split.service.js';
@@ -94,6 +96,9 @@ export interface App {
   readonly events: Events;
   readonly audit: AuditService;
   readonly logKeys: LogKeys;
+  readonly transparency: LogService;
+  /** Made in every process, started in those of the API. */
+  readonly integrator: Integrator;
   readonly accounts: AccountService;
   readonly credentials: CredentialService;
   readonly tenants: TenantService;
@@ -160,6 +165,8 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
     audit: new AuditService(db),
     logKeys,
     accounts,
+    transparency: new LogService({ db, clock, keys: logKeys }),
+    integrator: new Integrator(db.ledgerUrl, { keys: logKeys, clock, log }),
     credentials,
     tenants: new TenantService(db, clock),
     applications: new ApplicationService(db, clock, credentials),

@@ -3,6 +3,7 @@ import { readJson } from './body.js';
 import { answerGraphQL, type GraphQLDoor } from './graphql.js';
 import { unreadiness } from './health.js';
 import { LIMITS } from './limits.js';
+import { logRoutes } from './log-routes.js';
 import { openInferenceRoutes } from './open-inference.js';
 import { pageRoutes } from './page.js';
 import type { Asked, Route } from './route.js';
@@ -42,6 +43,7 @@ export function makeRoutes(door: GraphQLDoor, schemaText: string): Route[] {
     }),
     uploadRoute,
     ...openInferenceRoutes,
+    ...logRoutes(),
     ...pageRoutes(),
   ];
 }

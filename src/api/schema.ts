@@ -12,6 +12,7 @@ import type { App } from '../app.js';
 import { AgreementResolver, AgreementVersionResolver } from '../domain/agreements/agreement.resolver.js';
 import { SigningKeyResolver } from '../domain/agreements/signing-key.resolver.js';
 import { AuditResolver } from '../domain/audit/audit.resolver.js';
+import { LogResolver } from '../domain/audit/log.resolver.js';
 import { DatasetResolver, DatasetVersionResolver, UploadResolver } from '../domain/datasets/dataset.resolver.js';
 import { SplitResolver, VersionSplitResolver } from '../domain/datasets/split.resolver.js';
 import { ImportResolver } from '../domain/models/import.resolver.js';
@@ -36,6 +37,7 @@ type ResolverClass = abstract new (...services: never[]) => object;
 const RESOLVERS: [ResolverClass, (app: App) => object][] = [
   [NodeResolver, (app) => new NodeResolver(makeNodeKinds(app))],
   [AuditResolver, (app) => new AuditResolver(app.audit)],
+  [LogResolver, (app) => new LogResolver(app.transparency)],
   [AccountResolver, (app) => new AccountResolver(app.accounts, app.tenants)],
   [TenantResolver, (app) => new TenantResolver(app.tenants)],
   [ApplicationResolver, (app) => new ApplicationResolver(app.applications)],

@@ -54,10 +54,14 @@ export async function startApi(app: App, host = app.config.host, port = app.conf
   const sockets = attachSockets(server, { app, schema, publicUrl: () => edge.publicUrl });
   await listen(server, host, port);
   const { port: bound } = server.address() as AddressInfo;
+  app.integrator.start();
   edge.publicUrl = (app.config.publicUrl ?? `http://localhost:${bound}`).replace(/\/$/, '');
   return {
     url: `http://${host === '0.0.0.0' || host === '::' ? 'localhost' : host}:${bound}`,
-    close: () => close(server, sockets, apollo),
+    close: async () => {
+      await close(server, sockets, apollo);
+      await app.integrator.close();
+    },
   };
 }
 

@@ -26,6 +26,8 @@ export interface Db {
   readonly ledger: pg.Pool;
   /** LISTEN connections are made from this one. */
   readonly listenUrl: string;
+  /** The connection that integrates the log is made from this one. */
+  readonly ledgerUrl: string;
   close(): Promise<void>;
 }
 
@@ -121,6 +123,7 @@ export async function openDb(options: DbOptions): Promise<Db> {
     gate: pool('concordat_gate', 4),
     ledger: pool('concordat_ledger', 4),
     listenUrl: url('concordat_app'),
+    ledgerUrl: url('concordat_ledger'),
     close: async () => {
       await Promise.all([db.relay.end(), db.gate.end(), db.ledger.end()]);
       await app.destroy();

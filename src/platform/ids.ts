@@ -24,6 +24,7 @@ export const ID_PREFIXES = {
   endpoint: 'end',
   agreement: 'agr',
   signingKey: 'sgk',
+  witness: 'wit',
   prediction: 'prd',
   request: 'req',
 } as const;

@@ -18,6 +18,7 @@ export const PERMISSIONS = {
   'prediction:create': 'Ask endpoints for predictions.',
   'usage:read': 'See the usage of agreements and endpoints.',
   'audit:read': 'Read and verify the audit log of the tenant.',
+  'log:witness': 'Register a witness of the transparency log, and hand in what it co-signed.',
   'platform:manage': 'Create tenants and see the list of them; no tenant data.',
 } as const;
 
@@ -45,7 +46,7 @@ export const ROLE_PERMISSIONS = {
   DATA_SCIENTIST: [...READ, 'dataset:write', 'model:write', 'training:write', 'endpoint:write', 'prediction:create'],
   STEWARD: [...READ, 'dataset:write', 'dataset:delete', 'agreement:write', 'agreement:sign', 'audit:read'],
   VIEWER: READ,
-  AUDITOR: [...READ, 'audit:read'],
+  AUDITOR: [...READ, 'audit:read', 'log:witness'],
 } as const satisfies Record<string, readonly Permission[]>;
 
 export type Role = keyof typeof ROLE_PERMISSIONS;
@@ -61,4 +62,5 @@ export const KEY_PERMISSIONS = [
   'model:read',
   'training:read',
   'training:write',
+  'log:witness',
 ] as const satisfies readonly Permission[];

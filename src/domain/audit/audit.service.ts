@@ -77,6 +77,10 @@ export const AUDIT_KINDS = [
   'agreement.terminated',
   'agreement.expired',
   'agreement.settled',
+  'log.began',
+  'log.key-rotated',
+  'witness.registered',
+  'witness.removed',
   'prediction.answered',
   'prediction.refused',
 ] as const;

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { Leaf } from './leaf.js';
 
 type Queryable = Pick<pg.ClientBase, 'query'>;
 
@@ -62,9 +63,17 @@ export async function insertKey(client: Queryable, row: Omit<LogKeyRow, 'retired
   );
 }
 
-export async function countEntries(client: Queryable): Promise<number> {
-  const { rows } = await client.query<{ next: number }>('select next_index as next from audit_log');
-  return rows[0]!.next;
+/** Appends as the ledger's role, in the transaction that made what it tells. */
+export async function insertPlatformEntry(
+  client: Queryable,
+  entry: { at: Date; kind: string; tenantId: string },
+  leaf: Leaf,
+): Promise<void> {
+  await client.query(
+    `with place as (update audit_log set next_index = next_index + 1 returning next_index - 1 as index)
+     insert into audit_entry (log_index, leaf_hash, salt, tenant_id, at, kind, content) select index, $1, $2, $3, $4, $5, $6 from place`,
+    [leaf.hash, leaf.salt, entry.tenantId, entry.at, entry.kind, leaf.content],
+  );
 }
 
 /**

@@ -4,10 +4,13 @@ import type { Clock } from '../../platform/clock.js';
 import { AppError } from '../../platform/errors.js';
 import type { Listener } from '../../platform/listen.js';
 import type { Logger } from '../../platform/log.js';
+import { PLATFORM } from '../../platform/scope.js';
 import { unwrap, wrap } from '../../platform/sealing.js';
+import type { AuditEvent } from './audit.service.js';
+import { makeLeaf } from './leaf.js';
 import {
-  countEntries,
   insertKey,
+  insertPlatformEntry,
   insertOrigin,
   listKeys,
   listOrigins,
@@ -19,7 +22,7 @@ import {
 } from './log-key.repo.js';
 import { LogMemory, type Remembered } from './log-memory.js';
 import { ED25519, keyId, privateKeyOf, publicKeyOf, signWith, verifierKey } from './note.js';
-import { rootOf } from './tree.repo.js';
+import { countEntries, rootOf, type Run } from './tree.repo.js';
 import { EMPTY_ROOT } from './tree.js';
 
 /** The key that signs now. */
@@ -134,6 +137,8 @@ export class LogKeys {
     await this.alone(async (client) => {
       await this.load(client);
       await this.addKey(client, this.origin);
+      const { origin, key } = this;
+      await this.record(client, { kind: 'log.key-rotated', detail: { origin, keyId: key!.id } });
     });
     return this.current().id;
   }
@@ -152,8 +157,8 @@ export class LogKeys {
     this.memory.close();
   }
 
-  /** Finds the name under which this database goes on. */
-  private async settle(): Promise<void> {
+  /** Finds the name under which this database goes on: the present one, unless there is a reason to begin another. */
+  async settle(): Promise<void> {
     await this.alone(async (client) => {
       await this.load(client);
       const reason = await this.reasonToBegin(client);
@@ -171,10 +176,10 @@ export class LogKeys {
     // An older name is a process that slept while another one began the present name.
     if (remembered.origin !== now.origin)
       return this.origins.some(({ origin }) => origin === remembered.origin) ? null : 'RESTORED';
-    const entries = await countEntries(client);
+    const entries = await countEntries(runOn(client));
     const below = Math.max(remembered.treeSize, this.memory.signedBelow(now.origin), this.signedBelow);
     if (below > entries) return 'RESTORED';
-    const root = await rootOf(client, remembered.treeSize);
+    const root = await rootOf(runOn(client), remembered.treeSize);
     return root.toString('hex') === remembered.rootHash ? null : 'RESTORED';
   }
 
@@ -182,13 +187,29 @@ export class LogKeys {
     const { publicUrl, port, clock, log } = this.parts;
     const { host } = new URL(publicUrl ?? `http://localhost:${port}`);
     const origin = `${host}/${randomBytes(8).toString('hex')}`;
-    const [entries, server] = [await countEntries(client), await serverFingerprint(client)];
+    const [entries, server] = [await countEntries(runOn(client)), await serverFingerprint(client)];
     await insertOrigin(client, { origin, beganAt: clock.now(), because, entries, server });
     await this.addKey(client, origin);
     this.signedBelow = 0;
     this.memory.remember({ origin, treeSize: 0, rootHash: EMPTY_ROOT.toString('hex'), note: null });
-    if (because !== 'FIRST')
-      log.warn({ origin, because }, 'the log goes on under a new name, with a new key: tell those who verify it');
+    if (because === 'FIRST') return;
+    await this.record(client, { kind: 'log.began', detail: { origin, because, entries } });
+    log.warn({ origin, because }, 'the log goes on under a new name, with a new key: tell those who verify it');
+  }
+
+  /** An entry of the platform's. */
+  private async record(client: PoolClient, event: Pick<AuditEvent, 'kind'> & { detail: object }): Promise<void> {
+    const at = this.parts.clock.now();
+    const leaf = makeLeaf({
+      at: at.toISOString(),
+      kind: event.kind,
+      tenantId: PLATFORM,
+      counterpartyTenantId: null,
+      actor: { kind: 'SYSTEM', id: 'log' },
+      subjectId: null,
+      detail: { ...event.detail },
+    });
+    await insertPlatformEntry(client, { at, kind: event.kind, tenantId: PLATFORM }, leaf);
   }
 
   private async addKey(client: PoolClient, origin: string): Promise<void> {
@@ -233,6 +254,11 @@ export class LogKeys {
       client.release();
     }
   }
+}
+
+/** Statements on a connection of the driver's. */
+export function runOn(client: Pick<PoolClient, 'query'>): Run {
+  return async <T extends object>(text: string, values?: unknown[]) => (await client.query<T>(text, values)).rows;
 }
 
 /** What a receipt's signature is over. `at` to the millisecond, ISO 8601. */

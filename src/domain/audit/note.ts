@@ -67,3 +67,26 @@ export function isSignedBy(publicKey: Buffer, text: string, signature: Buffer): 
     return false;
   }
 }
+
+/** What a witness signs: that it saw this checkpoint, and before it none that does not agree, at this time (POSIX seconds). */
+export function cosignatureText(checkpoint: Checkpoint, seconds: number): string {
+  return `cosignature/v1\ntime ${seconds}\n${checkpointText(checkpoint)}`;
+}
+
+export interface SignatureLine {
+  readonly name: string;
+  /** 8 hexadecimal digits. */
+  readonly keyId: string;
+  readonly signature: Buffer;
+  /** As it stands in a note. */
+  readonly text: string;
+}
+
+/** Null where this is no signature line of a note. */
+export function readSignatureLine(line: string): SignatureLine | null {
+  const [, name, encoded] = /^— ([^\s+]{1,200}) ([A-Za-z0-9+/]+={0,2})\n?$/u.exec(line) ?? [];
+  if (name === undefined || encoded === undefined) return null;
+  const bytes = Buffer.from(encoded, 'base64');
+  if (bytes.length < 5 || bytes.toString('base64') !== encoded) return null;
+  return { name, keyId: bytes.toString('hex', 0, 4), signature: bytes.subarray(4), text: `— ${name} ${encoded}\n` };
+}

@@ -34,24 +34,36 @@ export function nodeOf(left: Buffer, right: Buffer): Buffer {
 
 /** The tree hash, leaf by leaf, keeping one hash for each full subtree: the tree's right edge. */
 export class TreeHasher {
-  private readonly full: { hash: Buffer; leaves: number }[] = [];
+  private readonly full: { root: Buffer; leaves: number }[] = [];
   size = 0;
 
-  append(leaf: Buffer): void {
-    let hash = leaf;
+  append(leafHash: Buffer): void {
+    let root = leafHash;
     let leaves = 1;
     while (this.full.at(-1)?.leaves === leaves) {
-      hash = nodeOf(this.full.pop()!.hash, hash);
+      root = nodeOf(this.full.pop()!.root, root);
       leaves *= 2;
     }
-    this.full.push({ hash, leaves });
+    this.full.push({ root, leaves });
     this.size++;
+  }
+
+  /** Goes on with a tree of `size` leaves. */
+  static async resume(tree: Tree, size: number): Promise<TreeHasher> {
+    const hasher = new TreeHasher();
+    for (let height = Math.floor(Math.log2(Math.max(1, size))); height >= 0; height--) {
+      const leaves = 2 ** height;
+      if (Math.floor(size / leaves) % 2 === 0) continue;
+      hasher.full.push({ root: await tree.node(height, hasher.size / leaves), leaves });
+      hasher.size += leaves;
+    }
+    return hasher;
   }
 
   /** 32 bytes. */
   root(): Buffer {
     if (this.size === 0) return EMPTY_ROOT;
-    return this.full.map(({ hash }) => hash).reduceRight((right, left) => nodeOf(left, right));
+    return this.full.map(({ root }) => root).reduceRight((right, left) => nodeOf(left, right));
   }
 }
 
@@ -107,7 +119,8 @@ export class Tree {
     return nodeOf(await this.range(low, middle), await this.range(middle, high));
   }
 
-  private async node(height: number, index: number): Promise<Buffer> {
+  /** The root of the full subtree of 2^height leaves, the `index`-th of them. */
+  async node(height: number, index: number): Promise<Buffer> {
     const inside = height % TILE_HEIGHT;
     const first = index * 2 ** inside;
     const tile = await this.tile((height - inside) / TILE_HEIGHT, Math.floor(first / TILE_WIDTH));
