@@ -176,8 +176,9 @@ export class LogKeys {
     // An older name is a process that slept while another one began the present name.
     if (remembered.origin !== now.origin)
       return this.origins.some(({ origin }) => origin === remembered.origin) ? null : 'RESTORED';
-    const entries = await countEntries(runOn(client));
+    // In this order: what is signed while the entries are counted was recorded before.
     const below = Math.max(remembered.treeSize, this.memory.signedBelow(now.origin), this.signedBelow);
+    const entries = await countEntries(runOn(client));
     if (below > entries) return 'RESTORED';
     const root = await rootOf(runOn(client), remembered.treeSize);
     return root.toString('hex') === remembered.rootHash ? null : 'RESTORED';
