@@ -23,7 +23,7 @@ export class Refuted extends Error {}
  * @property {{ name: string, id: string, signature: Buffer }[]} signatures
  */
 
-/** @param {...(Buffer | string)} parts */
+/** @param {...(Uint8Array | string)} parts */
 export function sha256(...parts) {
   const hash = createHash('sha256');
   for (const part of parts) hash.update(part);
@@ -218,10 +218,11 @@ export function checkReceipt(receipt, keys) {
     path: batch.path.map((/** @type {unknown} */ hash) => hashOf(hash, 'a hash of the path')),
   });
   const key = keys.find((one) => one.kind === 1 && one.name === origin && one.id === keyId);
-  if (!key) throw new Refuted(`it is signed with the key ${keyId} of ${origin}, which is not among those that you trust`);
+  if (!key)
+    throw new Refuted(`it is signed with the key ${keyId} of ${origin}, which is not among those that you trust`);
   const text = `concordat batch\n${origin}\n${firstIndex}\n${size}\n${root.toString('base64')}\n${at}\n`;
   refuteUnless(
-    isSigned(key, text, Buffer.from(signature, 'base64')),
+    isSigned(key, text, bytesIn(signature, 64, 'the signature')),
     'the signature is not over this entry: the receipt was changed, or never given',
   );
   return { entry, context, origin, key, publicEntry };
@@ -237,39 +238,86 @@ export function checkAnswer({ entry }, saltHex, answer) {
   refuteUnless(digest.toString('hex') === entry.outputDigest, 'this is not the answer that was recorded');
 }
 
-/** How the values of a column are hashed, by the kind of the model's input. */
-const WRITERS = /** @type {Record<string, (values: any[]) => Buffer | string>} */ ({
-  NUMBER: (values) => floats(values.map((value) => value ?? NaN)),
-  BOOLEAN: (values) => floats(values.map((value) => (value === null ? NaN : Number(value)))),
-  CATEGORY: (values) => JSON.stringify(values.map((value) => value ?? '')),
-});
+/**
+ * How the values of a column may have been hashed, by the kind of the model's input, which the values mostly tell: null where they
+ * are not of the kind. Numbers and booleans: float32, NaN is missing. Dates: int64 milliseconds, -2^63 is missing (all
+ * little-endian). Categories: JSON, the empty string is missing.
+ * @type {Record<string, (values: any[]) => Uint8Array | string | null>}
+ */
+const WRITERS = {
+  number: (values) => (isAll(values, 'number') ? bytesOf(Float32Array.from(values, (value) => value ?? NaN)) : null),
+  category: (values) =>
+    isAll(values, 'string')
+      ? JSON.stringify(values.map((value) => (/^$|[\0\p{Cs}]/u.test(value ?? '') ? '' : value)))
+      : null,
+  boolean: (values) =>
+    isAll(values, 'boolean')
+      ? bytesOf(Float32Array.from(values, (value) => (value === null ? NaN : Number(value))))
+      : null,
+  date: (values) => {
+    const times = values.map((value) => (typeof value === 'string' ? timeOf(value) : value));
+    if (!times.every((time) => time === null || Number.isInteger(time))) return null;
+    return bytesOf(BigInt64Array.from(times, (time) => (time === null ? -(2n ** 63n) : BigInt(time))));
+  },
+};
+
+/** So many guesses at the kinds of columns are made at most. */
+const MOST_GUESSES = 4096;
 
 /**
- * Throws unless the rows (named columns) are those that the entry commits to.
- * @param {Proven} proven @param {string} saltHex @param {any} columns
+ * Throws unless the rows (named columns) are those that the entry commits to. `kinds` names the kinds of inputs (number, category,
+ * boolean, date) where the values leave more than one open.
+ * @param {Proven} proven @param {string} saltHex @param {any} columns @param {Record<string, string>} [kinds]
  */
-export function checkRequest({ entry }, saltHex, columns) {
-  refuteUnless(isObject(columns), 'the request has no columns');
+export function checkRequest({ entry }, saltHex, columns, kinds = {}) {
+  refuteUnless(isObject(columns) && Object.values(columns).every(Array.isArray), 'the request has no columns');
+  const salt = saltOf(saltHex);
   const names = Object.keys(columns).sort();
-  const kinds = names.map((name) => kindOf(columns[name]));
-  const rowCount = names.length === 0 ? 0 : columns[names[0] ?? ''].length;
-  const header = JSON.stringify([rowCount, ...names.map((name, i) => [name, kinds[i]])]);
-  const parts = names.map((name, i) => /** @type {any} */ (WRITERS[kinds[i] ?? ''])(columns[name]));
-  const digest = sha256(saltOf(saltHex), `input:${header}`, ...parts);
-  refuteUnless(digest.toString('hex') === entry.inputDigest, 'these are not the rows that were recorded');
+  const ways = names.map((name) =>
+    Object.entries(WRITERS).flatMap(([kind, write]) => {
+      const bytes = (kinds[name] ?? kind) === kind ? write(columns[name]) : null;
+      return bytes === null ? [] : [{ kind, bytes }];
+    }),
+  );
+  const guesses = ways.reduce((count, { length }) => count * length, 1);
+  refuteUnless(guesses > 0, 'a column is of no kind that a model takes');
+  for (let guess = 0; guess < Math.min(guesses, MOST_GUESSES); guess++) {
+    let rest = guess;
+    const chosen = ways.map((way) => {
+      const { kind, bytes } = /** @type {{ kind: string, bytes: Uint8Array | string }} */ (way[rest % way.length]);
+      rest = Math.floor(rest / way.length);
+      return { kind, bytes };
+    });
+    const header = JSON.stringify([
+      columns[names[0] ?? '']?.length ?? 0,
+      ...chosen.map(({ kind }, i) => [names[i], kind]),
+    ]);
+    const digest = sha256(salt, `input:${header}`, ...chosen.map(({ bytes }) => bytes));
+    if (digest.toString('hex') === entry.inputDigest) return;
+  }
+  throw new Refuted('these are not the rows that were recorded');
 }
 
-/** @param {unknown[]} values */
-function kindOf(values) {
-  const value = values.find((one) => one !== null);
-  return typeof value === 'number' ? 'NUMBER' : typeof value === 'boolean' ? 'BOOLEAN' : 'CATEGORY';
+/** @param {any[]} values @param {string} type */
+function isAll(values, type) {
+  return values.every((value) => value === null || typeof value === type);
 }
 
-/** @param {number[]} values */
-function floats(values) {
-  const bytes = Buffer.alloc(4 * values.length);
-  values.forEach((value, i) => bytes.writeFloatLE(value, 4 * i));
-  return bytes;
+/** @param {Float32Array | BigInt64Array} values */
+function bytesOf(values) {
+  return new Uint8Array(values.buffer);
+}
+
+/** Milliseconds of an ISO 8601 date or time, UTC where no zone is told; NaN where it is none. @param {string} text */
+function timeOf(text) {
+  const [, day, time = '00:00', seconds = ':00', zone = 'Z'] =
+    /^([+-]\d{6}-\d\d-\d\d|\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d(?:[.,]\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?$/.exec(
+      text,
+    ) ?? [];
+  if (!day) return NaN;
+  const [whole = ':00', fraction = ''] = seconds.split(/[.,]/);
+  const colon = zone === 'Z' || zone.includes(':') ? zone : `${zone.slice(0, 3)}:${zone.slice(3)}`;
+  return Date.parse(`${day}T${time}${whole}.${fraction.slice(0, 3).padEnd(3, '0')}${colon}`);
 }
 
 /** @param {string} saltHex */
@@ -280,8 +328,13 @@ function saltOf(saltHex) {
 
 /** @param {unknown} text @param {string} what */
 export function hashOf(text, what) {
+  return bytesIn(text, 32, what);
+}
+
+/** One form only: Node's decoder passes over what is no base64. @param {unknown} text @param {number} count @param {string} what */
+function bytesIn(text, count, what) {
   const bytes = Buffer.from(typeof text === 'string' ? text : '', 'base64');
-  refuteUnless(bytes.length === 32 && bytes.toString('base64') === text, `${what} is not 32 bytes in base64`);
+  refuteUnless(bytes.length === count && bytes.toString('base64') === text, `${what} is not ${count} bytes in base64`);
   return bytes;
 }
 

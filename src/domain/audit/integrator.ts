@@ -28,8 +28,8 @@ const FAILED_MS = 1000;
 const MOST_ENTRIES = 4096;
 /** Entries hashed before others may have a turn. */
 const PER_TURN = 256;
-/** Any number will do as long as all processes use the same. */
-const INTEGRATOR_LOCK = 4711_0816;
+/** Any number that no other lock of ours has. */
+const INTEGRATOR_LOCK = 4711_1816;
 
 /**
  * Builds the tree of the log and signs its checkpoints: every process has an integrator, and the one that holds the advisory lock
