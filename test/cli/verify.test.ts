@@ -19,67 +19,10 @@ import {
   signText,
   startEvilLog,
 } from './evil-log.js';
+import { answer, columns, key, makeReceipts, origin } from './receipts.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'concordat-test-'));
 afterAll(() => rmSync(folder, { recursive: true }));
-
-const origin = 'concordat.example/0123456789abcdef';
-const key = newKey(origin);
-const salt = randomBytes(16);
-const answer = { labels: ['yes', 'no'], scores: { yes: [0.75, 0.25], no: [0.25, 0.75] }, values: null };
-const columns = { x: [1.5, null], city: ['Lyon', null], when: ['2026-03-01', null], on: [true, null] };
-
-/** The rows as the model takes them, by the names of its inputs. */
-function inputDigest(): string {
-  const kinds = { city: 'category', on: 'boolean', when: 'date', x: 'number' };
-  const header = JSON.stringify([2, ...Object.entries(kinds)]);
-  const date = BigInt64Array.of(BigInt(Date.UTC(2026, 2, 1)), -(2n ** 63n));
-  const floats = (...values: number[]) => Buffer.from(Float32Array.of(...values).buffer);
-  return sha256(
-    salt,
-    `input:${header}`,
-    '["Lyon",""]',
-    floats(1, NaN),
-    Buffer.from(date.buffer),
-    floats(1.5, NaN),
-  ).toString('hex');
-}
-
-/** One flush of so many predictions from this index on; the receipts of all. */
-function flush(firstIndex: number, size: number, signer = key) {
-  const context = { agreementId: 'agr_1', consumerTenantId: 'ten_1', modelDigest: 'ab', purpose: 'CREDIT' };
-  const at = '2026-03-01T12:30:00.000Z';
-  const entries = Array.from({ length: size }, (_, i) => ({
-    at,
-    code: 'ANSWERED',
-    contextDigest: sha256(canonicalize(context)!).toString('hex'),
-    durationUs: 1234,
-    index: firstIndex + i,
-    inputDigest: inputDigest(),
-    kind: 'prediction',
-    outputDigest: sha256(salt, 'output:', canonicalize(answer)!).toString('hex'),
-    predictionId: `prd_${randomBytes(16).toString('hex')}`,
-    rowCount: 2,
-  }));
-  const leaves = entries.map((entry) => leafOf(sha256(canonicalize(entry)!)));
-  const root = rootOf(leaves).toString('base64');
-  const signature = signText(`concordat batch\n${origin}\n${firstIndex}\n${size}\n${root}\n${at}\n`, signer);
-  return entries.map((entry, i) => ({
-    format: 'concordat-receipt/1',
-    origin,
-    entry,
-    context,
-    saltHex: salt.toString('hex'),
-    batch: {
-      firstIndex,
-      size,
-      at,
-      path: pathOf(i, leaves).map((hash) => hash.toString('base64')),
-      signature: signature.toString('base64'),
-      keyId: signer.id,
-    },
-  }));
-}
 
 const keys = [readKey(key.verifierKey)];
 const whyNot = (receipt: unknown, trusted = keys): string => {
@@ -149,12 +92,12 @@ describe('proofs', () => {
 });
 
 describe('a receipt', () => {
-  const receipts = flush(1000, 7);
+  const receipts = makeReceipts(1000, 7);
 
   it('proves its entry with the public key alone', () => {
     for (const receipt of receipts)
       expect(checkReceipt(JSON.parse(JSON.stringify(receipt)), keys).entry).toEqual(receipt.entry);
-    expect(whyNot(flush(5, 1)[0])).toBe('proved');
+    expect(whyNot(makeReceipts(5, 1)[0])).toBe('proved');
   });
 
   it('proves nothing once anything in it was changed', () => {
@@ -200,12 +143,12 @@ describe('a receipt', () => {
 
   it('proves nothing with parts of another, or for another key', () => {
     const [one, two] = [receipts[1]!, receipts[2]!];
-    const later = flush(1007, 7)[1]!;
+    const later = makeReceipts(1007, 7)[1]!;
     expect(whyNot({ ...one, entry: two.entry })).toMatch(/signature/);
     expect(whyNot({ ...one, batch: two.batch })).toMatch(/signature/);
     expect(whyNot({ ...one, batch: later.batch })).toMatch(/index/);
     expect(whyNot({ ...one, batch: { ...one.batch, signature: later.batch.signature } })).toMatch(/signature/);
-    expect(whyNot(flush(0, 1, newKey(origin))[0])).toMatch(/not among those that you trust/);
+    expect(whyNot(makeReceipts(0, 1, newKey(origin))[0])).toMatch(/not among those that you trust/);
     const stranger = newKey(origin);
     expect(whyNot(one, [{ ...readKey(stranger.verifierKey), id: key.id }])).toMatch(/signature/);
     // The key of a witness signs no receipts.
@@ -230,7 +173,7 @@ const file = (name: string, content: unknown) => {
 };
 
 describe('concordat verify', { timeout: 60_000 }, () => {
-  const receipt = flush(4, 3)[1]!;
+  const receipt = makeReceipts(4, 3)[1]!;
   const path = file('receipt.json', receipt);
   const keyFile = file('keys.json', { origin, keys: [{ origin, verifierKey: key.verifierKey }] });
 
