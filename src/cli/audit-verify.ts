@@ -14,6 +14,7 @@ import {
 } from '../domain/audit/prediction.js';
 import { TreeHasher } from '../domain/audit/tree.js';
 import { roleUrl } from '../platform/db.js';
+import { TreeCheck } from './audit-tree.js';
 
 /** What was found: the size and root of the log (RFC 6962), or the first index at which it is not what it must be. */
 export type Verdict =
@@ -43,7 +44,8 @@ const COLUMNS = `log_index, leaf_hash, salt, tenant_id, counterparty_tenant_id, 
 
 /**
  * Reads the whole log as the ledger's role, in one snapshot, and checks of every entry that no index is missing, that its hash is
- * that of its salt and content, that the content is canonical, and that the columns say what the content says.
+ * that of its salt and content, that the content is canonical, and that the columns say what the content says; then, that tiles and
+ * checkpoint of the log are those of the entries.
  */
 export async function verifyAuditLog(ledgerUrl: string): Promise<Verdict> {
   const client = new pg.Client({ connectionString: ledgerUrl, application_name: 'audit-verify' });
@@ -51,6 +53,7 @@ export async function verifyAuditLog(ledgerUrl: string): Promise<Verdict> {
   try {
     await client.query('begin isolation level repeatable read read only');
     const tree = new TreeHasher();
+    const stored = await TreeCheck.open(client);
     const { rows } = await client.query<{ size: number; highest: number }>(SIZES);
     const { size, highest } = rows[0]!;
     while (tree.size < size) {
@@ -59,8 +62,12 @@ export async function verifyAuditLog(ledgerUrl: string): Promise<Verdict> {
         const { hash, because } = leaves.get(tree.size) ?? { hash: null, because: 'the entry is missing' };
         if (because !== null || !hash) return { sound: false, index: tree.size, because: because! };
         tree.append(hash);
+        const fault = await stored.follow(tree, hash);
+        if (fault) return { sound: false, index: tree.size - 1, because: fault };
       }
     }
+    const fault = await stored.finish();
+    if (fault) return { sound: false, ...fault };
     if (highest >= size) return { sound: false, index: size, because: `the log counts ${size} entries` };
     return { sound: true, size, rootHash: tree.root().toString('hex') };
   } finally {

@@ -1,10 +1,13 @@
+import { spawn } from 'node:child_process';
 import { createHash, generateKeyPairSync, sign } from 'node:crypto';
+import { once } from 'node:events';
 import pg from 'pg';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { verifyAuditLog } from '../../src/cli/audit-verify.js';
 import { appendAudit } from '../../src/domain/audit/audit.service.js';
 import { COSIGNATURE_V1, isSignedBy, keyId, signatureLine, verifierKey } from '../../src/domain/audit/note.js';
 import { TreeHasher } from '../../src/domain/audit/tree.js';
-import { inPlatform } from '../../src/platform/db.js';
+import { inPlatform, roleUrl } from '../../src/platform/db.js';
 import { PLATFORM } from '../../src/platform/scope.js';
 import { startTestApi, type TestApi, type TestTenant } from '../support/app.js';
 
@@ -169,6 +172,123 @@ describe('the transparency log', () => {
     expect(after.origin).toBe(before.origin);
     expect(after.signatures[0]!.keyId).toBe(id);
     expect(before.signatures[0]!.keyId).not.toBe(id);
+  });
+});
+
+describe('audit:verify', () => {
+  const verify = () => verifyAuditLog(roleUrl(api.database.databaseUrl, api.database.masterKey, 'concordat_ledger'));
+
+  it('holds tiles and checkpoint to the rows', { timeout: 60_000 }, async () => {
+    const { rootHash, treeSize } = await integrated();
+    expect(await verify()).toEqual({
+      sound: true,
+      size: treeSize,
+      rootHash: Buffer.from(rootHash, 'base64').toString('hex'),
+    });
+    const tamper = async (change: string, back: string) => {
+      await asOwner(change);
+      const verdict = await verify();
+      await asOwner(back);
+      expect(await verify()).toMatchObject({ sound: true });
+      return verdict;
+    };
+    await asOwner('create table kept_tile as select * from log_tile');
+    await asOwner('create table kept_checkpoint as select * from log_checkpoint');
+    await asOwner('create table kept_entry as select * from audit_entry');
+    const tiles = `update log_tile t set data = k.data from kept_tile k where (t.level, t.index) = (k.level, k.index)`;
+    const checkpoint = `update log_checkpoint c set root_hash = k.root_hash, tree_size = k.tree_size, note = k.note from kept_checkpoint k`;
+    expect(
+      await tamper(
+        `update log_tile set data = set_byte(data, 32 * 20, get_byte(data, 32 * 20) # 1) where level = -1 and index = 1`,
+        tiles,
+      ),
+    ).toMatchObject({ sound: false, index: 276, because: 'its tile holds another entry' });
+    expect(
+      await tamper(`update log_tile set data = set_byte(data, 32, get_byte(data, 32) # 1) where level = 1`, tiles),
+    ).toMatchObject({ sound: false, because: expect.stringContaining('level 1') as string });
+    expect(
+      await tamper(`update log_tile set data = substr(data, 1, 32) where level = -1 and index = 2`, tiles),
+    ).toMatchObject({ sound: false, index: 513, because: 'its tile does not hold it' });
+    expect(await tamper(`update log_checkpoint set root_hash = sha256('x')`, checkpoint)).toMatchObject({
+      sound: false,
+      because: expect.stringContaining('another root') as string,
+    });
+    expect(await tamper(`update log_checkpoint set note = replace(note, 'A', 'B')`, checkpoint)).toMatchObject({
+      sound: false,
+      because: expect.stringContaining('no key of the log') as string,
+    });
+    // An entry that was changed with its hash, so that it agrees with itself.
+    const rewritten = `update audit_entry set salt = decode('00112233445566778899aabbccddeeff', 'hex'),
+      leaf_hash = sha256('\\x00'::bytea || sha256(decode('00112233445566778899aabbccddeeff', 'hex') || convert_to(content, 'UTF8'))) where log_index = 7`;
+    const restored =
+      'update audit_entry e set salt = k.salt, leaf_hash = k.leaf_hash from kept_entry k where e.log_index = k.log_index and e.log_index = 7';
+    expect(await tamper(rewritten, restored)).toMatchObject({
+      sound: false,
+      index: 7,
+      because: 'its tile holds another entry',
+    });
+  });
+});
+
+describe('several processes', () => {
+  /** Processes that do nothing but integrate. */
+  const start = () => {
+    const child = spawn(process.execPath, ['--import', 'tsx', 'test/support/integrate.ts'], {
+      env: {
+        ...process.env,
+        URL_OF_LEDGER: roleUrl(api.database.databaseUrl, api.database.masterKey, 'concordat_ledger'),
+        KEY: api.database.masterKey.toString('hex'),
+        HOME_OF_LOG: api.app.config.home,
+      },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    return { child, ended: once(child, 'exit') };
+  };
+  const holder = async () => {
+    const rows = await asOwner<{ pid: number }>(
+      `select pid from pg_locks where locktype = 'advisory' and objid = 47111816 and granted`,
+    );
+    return rows[0]?.pid ?? null;
+  };
+
+  it('have one integrator, and another takes over from one that was killed', { timeout: 120_000 }, async () => {
+    // This process gives way first.
+    await api.app.integrator.close();
+    const processes = [start(), start()];
+    try {
+      for (let round = 0; round < 2; round++) {
+        await expect.poll(holder, { timeout: 60_000 }).not.toBeNull();
+        await grow(40);
+        const before = await integrated();
+        const mine = await holder();
+        expect(await asOwner(`select 1 from pg_locks where locktype = 'advisory' and objid = 47111816`)).toHaveLength(
+          1,
+        );
+        // Whichever of them holds it: both are killed in turn, in the midst of work.
+        void grow(200).catch(() => undefined);
+        const victim = processes.shift()!;
+        victim.child.kill('SIGKILL');
+        await victim.ended;
+        processes.push(start());
+        await grow(10);
+        const after = await integrated();
+        expect(after.treeSize).toBeGreaterThan(before.treeSize + 10);
+        expect(after.origin).toBe(before.origin);
+        const { logConsistencyProof: proof } = await api.client.query<{
+          logConsistencyProof: { fromRootHash: string };
+        }>(`{ logConsistencyProof(from: ${before.treeSize}) { fromRootHash } }`);
+        expect(proof.fromRootHash).toBe(before.rootHash);
+        expect(mine).not.toBeNull();
+      }
+    } finally {
+      for (const { child } of processes) child.kill('SIGKILL');
+      await Promise.all(processes.map(({ ended }) => ended));
+      api.app.integrator.start();
+    }
+    await integrated();
+    expect(
+      await verifyAuditLog(roleUrl(api.database.databaseUrl, api.database.masterKey, 'concordat_ledger')),
+    ).toMatchObject({ sound: true });
   });
 });
 

@@ -37,7 +37,7 @@ const INTEGRATOR_LOCK = 4711_1816;
  * can write nothing more.
  */
 export class Integrator {
-  private readonly closing = new AbortController();
+  private closing = new AbortController();
   private ended: Promise<void> = Promise.resolve();
 
   /** `url`: the database as the ledger's role. */
@@ -47,6 +47,7 @@ export class Integrator {
   ) {}
 
   start(): void {
+    this.closing = new AbortController();
     this.ended = this.loop();
   }
 
