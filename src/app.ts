@@ -6,6 +6,7 @@ import {
   AgreementVersionRow,
   TenantSigningKeyRow,
 } from './domain/agreements/agreement.entity.js';
+import { AgreementDeviceService } from './domain/agreements/agreement-device.service.js';
 import { AgreementService } from './domain/agreements/agreement.service.js';
 import { SigningKeyService } from './domain/agreements/signing-key.service.js';
 import { AuditEntryRow } from './domain/audit/audit.entity.js';
@@ -34,6 +35,9 @@ import { Policies } from './domain/serving/policy.js';
 import { PredictService } from './domain/serving/predict.service.js';
 import { AccountService } from './domain/tenants/account.service.js';
 import { ApplicationService } from './domain/tenants/application.service.js';
+import { DeviceRow } from './domain/tenants/device.entity.js';
+import { DeviceService } from './domain/tenants/device.service.js';
+import { ProofService } from './domain/tenants/proof.service.js';
 import { CredentialService } from './domain/tenants/credential.service.js';
 import {
   AccountRow,
@@ -68,6 +72,7 @@ export const ENTITIES = [
   InvitationRow,
   ApplicationRow,
   ApiKeyRow,
+  DeviceRow,
   UploadRow,
   DatasetRow,
   AgreementRow,
@@ -103,6 +108,8 @@ export interface App {
   readonly credentials: CredentialService;
   readonly tenants: TenantService;
   readonly applications: ApplicationService;
+  readonly devices: DeviceService;
+  readonly proofs: ProofService;
   readonly blobs: BlobStore;
   readonly uploads: UploadService;
   readonly datasets: DatasetService;
@@ -114,6 +121,7 @@ export interface App {
   readonly evaluations: EvaluationService;
   readonly signingKeys: SigningKeyService;
   readonly agreements: AgreementService;
+  readonly agreementDevices: AgreementDeviceService;
   readonly usage: UsageService;
   readonly endpoints: EndpointService;
   readonly predictions: PredictService;
@@ -146,6 +154,7 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
   const signingKeys = new SigningKeyService({ db, clock, keys: blobs.keys, accounts });
   const agreements = new AgreementService({ db, clock, keys: signingKeys, endpoints: offeredEndpoints });
   const credentials = new CredentialService(db, clock, listener);
+  const devices = new DeviceService(db, clock);
   const policies = new Policies(db.gate, listener);
   const names = new EndpointNames(db.gate, listener);
   const ledger = new LedgerService({ pool: db.ledger, signer: logKeys, log });
@@ -170,6 +179,14 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
     credentials,
     tenants: new TenantService(db, clock),
     applications: new ApplicationService(db, clock, credentials),
+    devices,
+    proofs: new ProofService({
+      gate: db.gate,
+      clock,
+      listener,
+      masterKey: config.masterKey,
+      needsNonce: config.dpopNonce,
+    }),
     blobs,
     uploads: new UploadService(db, clock, blobs, config),
     datasets,
@@ -187,6 +204,7 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
     }),
     signingKeys,
     agreements,
+    agreementDevices: new AgreementDeviceService(db, clock, devices),
     usage: new UsageService({ db, clock, agreements }),
     endpoints: new EndpointService({ db, clock, models, agreements, policies, names }),
     predictions: new PredictService(serving),

@@ -32,6 +32,10 @@ const Environment = z.object({
     .email()
     .default('operator@localhost.test')
     .describe('The first operator’s email address.'),
+  CONCORDAT_DPOP_NONCE: z
+    .enum(['off', 'required'])
+    .default('off')
+    .describe('Whether proofs of possession must carry a nonce of the server.'),
   PORT: count(4000, 0, 65535).describe('The port of the API; 0 takes any free one.'),
   HOST: z.string().default('127.0.0.1').describe('The address to listen on; 0.0.0.0 to be reached from elsewhere.'),
   CONCORDAT_TRUSTED_PROXIES: count(0, 0, 10).describe(
@@ -62,6 +66,7 @@ export interface Config {
   readonly masterKey: Buffer;
   readonly publicUrl: string | null;
   readonly operatorEmail: string;
+  readonly dpopNonce: boolean;
   readonly port: number;
   readonly host: string;
   readonly trustedProxies: number;
@@ -94,6 +99,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
     masterKey: e.CONCORDAT_MASTER_KEY ? Buffer.from(e.CONCORDAT_MASTER_KEY, 'hex') : masterKeyFile(home),
     publicUrl: e.CONCORDAT_PUBLIC_URL ?? null,
     operatorEmail: e.CONCORDAT_OPERATOR_EMAIL,
+    dpopNonce: e.CONCORDAT_DPOP_NONCE === 'required',
     port: e.PORT,
     host: e.HOST,
     trustedProxies: e.CONCORDAT_TRUSTED_PROXIES,

@@ -17,6 +17,7 @@ import { OutOfBag0000000000013 } from '../migrations/0013-out-of-bag.js';
 import { PredictionEntries0000000000014 } from '../migrations/0014-prediction-entries.js';
 import { AgreementLife0000000000015 } from '../migrations/0015-agreement-life.js';
 import { TransparencyLog0000000000016 } from '../migrations/0016-transparency-log.js';
+import { Devices0000000000019 } from '../migrations/0019-devices.js';
 import { ConfigError, loadConfig } from './config.js';
 import { ensureOperator } from './domain/tenants/account.service.js';
 import {
@@ -48,6 +49,7 @@ export const MIGRATIONS = [
   PredictionEntries0000000000014,
   AgreementLife0000000000015,
   TransparencyLog0000000000016,
+  Devices0000000000019,
 ];
 
 /** Any number will do as long as every version of Concordat uses the same: two starts at once migrate one after the other. */

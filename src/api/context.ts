@@ -4,7 +4,7 @@ import type { App } from '../app.js';
 import type { Credential } from '../domain/tenants/credential.service.js';
 import { AppError } from '../platform/errors.js';
 import type { RequestContext } from '../platform/graphql.js';
-import { makeScope, type ScopeParts } from '../platform/scope.js';
+import { makeScope, type ProvenDevice, type ScopeParts } from '../platform/scope.js';
 
 /** Browsers accept the prefix only on a cookie that is Secure, for this host, for every path. */
 export function cookieName(publicUrl: string): string {
@@ -14,6 +14,8 @@ export function cookieName(publicUrl: string): string {
 export interface Presented {
   readonly token: string;
   readonly by: 'header' | 'cookie';
+  /** By the scheme DPoP (RFC 9449): the token is nothing without a proof. */
+  readonly needsProof?: boolean;
 }
 
 /**
@@ -27,9 +29,10 @@ export function presentedToken(
 ): Presented | null {
   const { authorization, cookie } = request.headers;
   if (authorization !== undefined) {
-    const token = /^Bearer +([A-Za-z0-9_-]{1,200})$/i.exec(authorization)?.[1];
-    if (!token) throw new AppError('UNAUTHENTICATED', 'The authorization header must be `Bearer` and a token.');
-    return { token, by: 'header' };
+    const [, scheme, token] = /^(Bearer|DPoP) +([A-Za-z0-9_-]{1,200})$/i.exec(authorization) ?? [];
+    if (!scheme || !token)
+      throw new AppError('UNAUTHENTICATED', 'The authorization header must be `Bearer` (or `DPoP`) and a token.');
+    return { token, by: 'header', needsProof: scheme.length === 'DPoP'.length };
   }
   if (!cookies || cookie === undefined) return null;
   const name = cookieName(publicUrl);
@@ -72,6 +75,7 @@ export interface Asking {
   readonly address: string;
   readonly publicUrl: string;
   readonly keepSession: RequestContext['keepSession'];
+  readonly device?: ProvenDevice | null;
 }
 
 /** A wrong bearer token refuses the request; a cookie that is no longer good is nobody, so that one can sign in again. */
@@ -87,6 +91,33 @@ export async function authenticate(
   return credential;
 }
 
+/**
+ * The device that the request proves to come from; null without the header DPoP. Throws PROOF_INVALID, PROOF_NONCE,
+ * DEVICE_UNKNOWN: a proof that is no good refuses the request, even where none would be needed.
+ */
+export async function proveDevice(
+  app: App,
+  { method, headers, url = '/' }: IncomingMessage,
+  {
+    presented,
+    credential,
+    publicUrl,
+  }: { presented: Presented | null; credential: Credential | null; publicUrl: string },
+): Promise<ProvenDevice | null> {
+  const proof = headers['dpop'];
+  if (proof === undefined) {
+    if (!presented?.needsProof) return null;
+    throw new AppError('PROOF_INVALID', 'The scheme DPoP needs a proof in the header DPoP.');
+  }
+  const grant = credential?.grant;
+  if (!presented || !grant) throw new AppError('PROOF_INVALID', 'A proof goes with an API key; this request has none.');
+  const { tenantId, actor } = grant;
+  const { token } = presented;
+  const query = url.search(/[?#]/);
+  const address = publicUrl + (query < 0 ? url : url.slice(0, query));
+  return app.proofs.prove({ proof: String(proof), token, tenantId, actor, method: method!, url: address });
+}
+
 /** The tenant that the request names, or null. Whether it may is decided with the credential. */
 export function wantedTenant(request: IncomingMessage): string | null {
   const header = request.headers['x-concordat-tenant'];
@@ -94,10 +125,10 @@ export function wantedTenant(request: IncomingMessage): string | null {
 }
 
 export function makeContext(credential: Credential | null, asking: Asking): RequestContext {
-  const { requestId, signal, address, publicUrl, keepSession } = asking;
+  const { requestId, signal, address, publicUrl, keepSession, device } = asking;
   const grant = credential?.grant;
   return {
-    scope: grant ? makeScope({ ...grant, requestId, signal }) : null,
+    scope: grant ? makeScope({ ...grant, device, requestId, signal }) : null,
     account: credential?.account ?? null,
     requestId,
     address,

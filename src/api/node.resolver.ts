@@ -22,6 +22,7 @@ export const NODE_TYPES: ReadonlyMap<IdKind, string> = new Map<IdKind, string>([
   ['invitation', 'Invitation'],
   ['application', 'Application'],
   ['apiKey', 'ApiKey'],
+  ['device', 'Device'],
   ['job', 'Job'],
   ['upload', 'Upload'],
   ['dataset', 'Dataset'],
@@ -40,13 +41,14 @@ export const NODE_TYPES: ReadonlyMap<IdKind, string> = new Map<IdKind, string>([
 
 export function makeNodeKinds(app: App): NodeKinds {
   const { db, tenants, applications, uploads, datasets, splits, models, evaluations, trainings } = app;
-  const { imports, studies, endpoints, agreements, signingKeys } = app;
+  const { imports, studies, endpoints, agreements, signingKeys, devices } = app;
   return {
     tenant: { permission: 'tenant:read', load: (scope, id) => tenants.find(scope, id) },
     membership: { permission: 'tenant:read', load: (scope, id) => tenants.findMember(scope, id) },
     invitation: { permission: 'tenant:manage', load: (scope, id) => tenants.findInvitation(scope, id) },
     application: { permission: 'tenant:read', load: (scope, id) => applications.find(scope, id) },
     apiKey: { permission: 'application:manage', load: (scope, id) => applications.findKey(scope, id) },
+    device: { permission: 'application:manage', load: (scope, id) => devices.find(scope, id) },
     job: { permission: 'training:read', load: (scope, id) => inTenant(db, scope, (tx) => findJob(tx, scope, id)) },
     upload: { permission: 'dataset:write', load: (scope, id) => uploads.find(scope, id) },
     dataset: { permission: 'dataset:read', load: (scope, id) => datasets.find(scope, id) },

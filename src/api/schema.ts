@@ -11,6 +11,7 @@ import { buildSchemaSync, type NonEmptyArray } from 'type-graphql';
 import type { App } from '../app.js';
 import { AgreementResolver, AgreementVersionResolver } from '../domain/agreements/agreement.resolver.js';
 import { SigningKeyResolver } from '../domain/agreements/signing-key.resolver.js';
+import { AgreementDeviceResolver } from '../domain/agreements/agreement-device.resolver.js';
 import { AuditResolver } from '../domain/audit/audit.resolver.js';
 import { LogResolver } from '../domain/audit/log.resolver.js';
 import { DatasetResolver, DatasetVersionResolver, UploadResolver } from '../domain/datasets/dataset.resolver.js';
@@ -23,6 +24,7 @@ import { AgreementEndpointResolver, EndpointResolver } from '../domain/serving/e
 import { PredictResolver } from '../domain/serving/predict.resolver.js';
 import { AccountResolver } from '../domain/tenants/account.resolver.js';
 import { ApplicationResolver } from '../domain/tenants/application.resolver.js';
+import { DeviceResolver } from '../domain/tenants/device.resolver.js';
 import { TenantResolver } from '../domain/tenants/tenant.resolver.js';
 import { TrainingResolver } from '../domain/training/training.resolver.js';
 import { StudyResolver, TrialResolver } from '../domain/tuning/study.resolver.js';
@@ -41,6 +43,7 @@ const RESOLVERS: [ResolverClass, (app: App) => object][] = [
   [AccountResolver, (app) => new AccountResolver(app.accounts, app.tenants)],
   [TenantResolver, (app) => new TenantResolver(app.tenants)],
   [ApplicationResolver, (app) => new ApplicationResolver(app.applications)],
+  [DeviceResolver, (app) => new DeviceResolver(app.devices)],
   [UploadResolver, (app) => new UploadResolver(app.uploads)],
   [DatasetResolver, (app) => new DatasetResolver(app.datasets)],
   [DatasetVersionResolver, (app) => new DatasetVersionResolver(app.datasets)],
@@ -57,6 +60,7 @@ const RESOLVERS: [ResolverClass, (app: App) => object][] = [
   [AgreementResolver, (app) => new AgreementResolver(app.agreements)],
   [AgreementVersionResolver, () => new AgreementVersionResolver()],
   [SigningKeyResolver, (app) => new SigningKeyResolver(app.signingKeys)],
+  [AgreementDeviceResolver, (app) => new AgreementDeviceResolver(app.agreementDevices)],
   [UsageResolver, (app) => new UsageResolver(app.usage)],
   [EndpointResolver, (app) => new EndpointResolver(app.endpoints)],
   [AgreementEndpointResolver, (app) => new AgreementEndpointResolver(app.endpoints)],

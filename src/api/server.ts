@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { ApolloServer } from '@apollo/server';
 import type { App } from '../app.js';
+import { ALGORITHMS } from '../domain/tenants/proof.service.js';
 import { AppError, notFound } from '../platform/errors.js';
 import type { RequestContext } from '../platform/graphql.js';
 import { newId } from '../platform/ids.js';
@@ -13,6 +14,7 @@ import {
   isSameOrigin,
   makeContext,
   presentedToken,
+  proveDevice,
   wantedTenant,
 } from './context.js';
 import { errorBody, shownError } from './errors.js';
@@ -118,8 +120,10 @@ class Edge {
     const path = PLAIN_PATH.test(target) ? target : new URL(`http://any${target}`).pathname;
     const route = this.find(request, response, path);
     const cookies = route.cookies && request.method === 'POST' && isSameOrigin(request, publicUrl);
-    const credential = await authenticate(app, presentedToken(request, publicUrl, cookies), wantedTenant(request));
+    const presented = presentedToken(request, publicUrl, cookies);
+    const credential = await authenticate(app, presented, wantedTenant(request));
     const context = makeContext(credential, {
+      device: await proveDevice(app, request, { presented, credential, publicUrl }),
       requestId,
       signal,
       address: callerAddress(request, app.config.trustedProxies),
@@ -152,8 +156,10 @@ class Edge {
   ): Promise<void> {
     const { app, publicUrl } = this;
     const { request } = asked;
-    const credential = await authenticate(app, presentedToken(request, publicUrl, false), wantedTenant(request));
-    const scope = credential?.grant ? makeScope({ ...credential.grant, ...about }) : null;
+    const presented = presentedToken(request, publicUrl, false);
+    const credential = await authenticate(app, presented, wantedTenant(request));
+    const device = await proveDevice(app, request, { presented, credential, publicUrl });
+    const scope = credential?.grant ? makeScope({ ...credential.grant, ...about, device }) : null;
     requireAccess({ scope, account: credential?.account ?? null }, 'prediction:create');
     await within(LIMITS.executionMs, infer(app, { ...asked, scope: scope! }));
   }
@@ -179,7 +185,9 @@ class Edge {
       this.app.log.error({ err: error, requestId }, 'a request failed');
     if (response.headersSent || response.destroyed) return void response.destroy();
     response.statusCode = shown.status;
-    if (shown.status === 401) response.setHeader('www-authenticate', 'Bearer');
+    if (shown.status === 401) response.setHeader('www-authenticate', challengeOf(shown));
+    const nonce = shown.code.startsWith('PROOF') ? this.app.proofs.nonce() : null;
+    if (nonce !== null) response.setHeader('dpop-nonce', nonce);
     if (shown.retryAfterMs !== null) response.setHeader('retry-after', Math.ceil(shown.retryAfterMs / 1000));
     if (isOpenInference(request.url)) {
       response.setHeader('content-type', 'application/json');
@@ -192,6 +200,14 @@ class Edge {
     response.setHeader('content-type', `${type}; charset=utf-8`);
     endEarly(request, response, JSON.stringify(errorBody(shown, requestId)));
   }
+}
+
+/** RFC 6750; RFC 9449, sections 7.1 and 8. */
+function challengeOf({ code }: AppError): string {
+  if (code === 'PROOF_NONCE') return `DPoP error="use_dpop_nonce", algs="${ALGORITHMS.join(' ')}"`;
+  if (code === 'PROOF_INVALID' || code === 'DEVICE_UNKNOWN')
+    return `DPoP error="invalid_dpop_proof", algs="${ALGORITHMS.join(' ')}"`;
+  return code === 'PROOF_REQUIRED' ? `DPoP algs="${ALGORITHMS.join(' ')}"` : 'Bearer';
 }
 
 /**

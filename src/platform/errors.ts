@@ -30,6 +30,18 @@ export const ERRORS = {
   TOO_COMPLEX: { refusal: null, status: 400, remedy: 'Ask for less at a time.' },
   TIMED_OUT: { refusal: null, status: 503, remedy: 'Ask for less at a time, or try again later.' },
   INVALID_CURSOR: { refusal: null, status: 400, remedy: 'Start from the first page.' },
+  // devices
+  PROOF_INVALID: {
+    refusal: null,
+    status: 401,
+    remedy: 'Make a new proof for each request, as docs/devices.md says.',
+  },
+  PROOF_NONCE: {
+    refusal: null,
+    status: 401,
+    remedy: 'Make the proof again, with the value of the header dpop-nonce as its claim nonce.',
+  },
+  DEVICE_UNKNOWN: { refusal: null, status: 401, remedy: 'Register the device’s public key for the application.' },
   // data
   EMPTY_FILE: {
     refusal: 'INPUT',
@@ -84,6 +96,16 @@ export const ERRORS = {
     refusal: 'AGREEMENT',
     status: 403,
     remedy: 'Declare one of the purposes of the agreement, or ask the provider for another agreement.',
+  },
+  PROOF_REQUIRED: {
+    refusal: 'AGREEMENT',
+    status: 401,
+    remedy: 'Send the header DPoP with a proof by a registered device that the agreement admits.',
+  },
+  DEVICE_NOT_ADMITTED: {
+    refusal: 'AGREEMENT',
+    status: 403,
+    remedy: 'Call admitDevice for this agreement, or use a device that it admits.',
   },
   DISCLOSURE_IMPOSSIBLE: {
     refusal: 'AGREEMENT',

@@ -9,6 +9,7 @@ export const ID_PREFIXES = {
   session: 'ses',
   application: 'app',
   apiKey: 'key',
+  device: 'dev',
   upload: 'upl',
   blob: 'blb',
   dataset: 'ds',

@@ -9,6 +9,15 @@ export interface Actor {
   readonly keyId?: string;
 }
 
+/** A device that has shown, with this request, that it holds its key. */
+export interface ProvenDevice {
+  readonly id: string;
+  /** The agreements that admit it. */
+  readonly agreementIds: ReadonlySet<string>;
+  /** SHA-256 that names the proof, which counts once. */
+  readonly proof: Buffer;
+}
+
 /**
  * On whose behalf something happens. Made once, at the edge or at a job's claim, and frozen; the first argument of
  * every service method. There is no default and no empty one.
@@ -17,6 +26,8 @@ export interface Scope {
   readonly tenantId: string;
   readonly actor: Actor;
   readonly permissions: ReadonlySet<Permission>;
+  /** Null or left out: the request proves no device. */
+  readonly device?: ProvenDevice | null;
   readonly requestId: string;
   /** Aborted when the caller has gone away or the job is cancelled. */
   readonly signal: AbortSignal;
@@ -34,13 +45,15 @@ class FrozenScope implements Scope {
   readonly tenantId: string;
   readonly actor: Actor;
   readonly permissions: ReadonlySet<Permission>;
+  readonly device: ProvenDevice | null;
   readonly requestId: string;
   readonly #signal: ScopeParts['signal'];
 
-  constructor({ tenantId, actor, permissions, requestId, signal }: ScopeParts) {
+  constructor({ tenantId, actor, permissions, device, requestId, signal }: ScopeParts) {
     this.tenantId = tenantId;
     this.actor = Object.isFrozen(actor) ? actor : Object.freeze({ ...actor });
     this.permissions = permissions;
+    this.device = device ?? null;
     this.requestId = requestId;
     this.#signal = signal;
     Object.freeze(this);

@@ -78,7 +78,8 @@ describe('both doors', () => {
       await provider.owner.mutate('terminateAgreement', { agreementId: made }, 'agreement { state }');
     }
     const codes = ['answered', 'INPUT_INVALID', 'NO_AGREEMENT', 'PURPOSE_NOT_ALLOWED', 'QUOTA_DAY_EXCEEDED'];
-    expect([...seen].sort()).toEqual([...codes].sort());
+    // Others may come as well, such as that of an agreement which a breach has suspended; at both doors alike.
+    expect([...seen]).toEqual(expect.arrayContaining(codes));
     expect(await answered(await caller.infer(credit, { ...CREDIT, inputs: [X, CITY] }))).toEqual({
       code: 'AGREEMENT_NOT_IN_FORCE',
     });

@@ -50,8 +50,8 @@ export function wide(): FittedModel {
   };
 }
 
-export async function makeOipWorld(): Promise<OipWorld> {
-  const api = await startTestApi();
+export async function makeOipWorld(settings: Parameters<typeof startTestApi>[0] = {}): Promise<OipWorld> {
+  const api = await startTestApi(settings);
   await forgetLineage(api.database.databaseUrl);
   const provider = await api.tenant('Provider');
   const consumer = await api.tenant('Consumer');

@@ -60,6 +60,7 @@ function ask(change: Partial<Question>): string {
     purpose: 'CREDIT',
     rowCount: 1,
     explain: false,
+    device: null,
     now: NOW,
   };
   const decision = decide({ ...question, ...change });

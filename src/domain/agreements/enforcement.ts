@@ -28,7 +28,9 @@ export const ENFORCEMENT: Record<Exclude<TermName, 'disclosure'>, Enforcement> =
   concurrentRequests: notEnforced(NOT_YET),
   regions: notEnforced(NOT_YET),
   applications: notEnforced(NOT_YET),
-  devices: notEnforced(NOT_YET),
+  devices: enforced(
+    'Requests prove from which device they come (RFC 9449), or are refused if proof is REQUIRED; no more devices are admitted than agreed.',
+  ),
   explanations: enforced(
     'Only what is agreed passes the one function from an explanation to what is told of it; other requests for one are refused.',
   ),

@@ -22,6 +22,8 @@ export const AUDIT_KINDS = [
   'application.created',
   'key.created',
   'key.revoked',
+  'device.registered',
+  'device.revoked',
   'upload.created',
   'upload.received',
   'upload.refused',
@@ -81,6 +83,8 @@ export const AUDIT_KINDS = [
   'log.key-rotated',
   'witness.registered',
   'witness.removed',
+  'device.admitted',
+  'device.dismissed',
   'prediction.answered',
   'prediction.refused',
 ] as const;

@@ -24,6 +24,8 @@ export const OUTCOMES = {
   TOO_MANY_ROWS: 25,
   EXPLANATION_NOT_ALLOWED: 40,
   EXPLANATION_UNAVAILABLE: 41,
+  PROOF_REQUIRED: 50,
+  DEVICE_NOT_ADMITTED: 51,
 } as const satisfies Partial<Record<ErrorCode | 'ANSWERED', number>>;
 
 export type Outcome = keyof typeof OUTCOMES;

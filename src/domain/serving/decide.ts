@@ -28,6 +28,8 @@ export interface Question {
   readonly rowCount: number;
   /** Whether the answers are to be explained. */
   readonly explain: boolean;
+  /** The device that the request proves to come from, if it does. Left out: none. */
+  readonly device?: { readonly agreementIds: ReadonlySet<string> } | null;
   readonly now: Date;
 }
 
@@ -132,8 +134,21 @@ function underAgreement(question: Question, { agreements }: Policy): Decision {
   const fitting = inForce.find(({ terms }) => purposeAllowed(terms.purposes, purpose));
   if (!fitting)
     return deny('PURPOSE_NOT_ALLOWED', purposeMessage(first), { agreementId: first.id, field: 'input.purpose' });
-  const { disclosure, explanations } = fitting.terms;
-  return { admit: true, agreementId: fitting.id, disclosure, explanations };
+  return whyNotFrom(question.device, fitting) ?? admitted(fitting);
+}
+
+function admitted({ id, terms }: AgreementPolicy): Admission {
+  const { disclosure, explanations } = terms;
+  return { admit: true, agreementId: id, disclosure, explanations };
+}
+
+/** Where terms speak of devices: a key alone is enough only if proof is optional, and a device that shows itself must be admitted. */
+function whyNotFrom(device: Question['device'], { id, terms }: AgreementPolicy): Denial | null {
+  if (terms.devices === null || device?.agreementIds.has(id) === true) return null;
+  if (device) return deny('DEVICE_NOT_ADMITTED', 'The agreement does not admit this device.', { agreementId: id });
+  return terms.devices.proof === 'OPTIONAL'
+    ? null
+    : deny('PROOF_REQUIRED', 'Under this agreement a request proves from which device it comes.', { agreementId: id });
 }
 
 /** The state out of force, NOT_YET before the period; null if in force. */

@@ -12,7 +12,7 @@ import { AppError, type ErrorCode, type ErrorDetails, notFound } from '../../pla
 import { kindOf } from '../../platform/ids.js';
 import type { Listener } from '../../platform/listen.js';
 import type { Logger } from '../../platform/log.js';
-import type { Scope } from '../../platform/scope.js';
+import type { ProvenDevice, Scope } from '../../platform/scope.js';
 import { PURPOSES } from '../agreements/agreement.service.js';
 import {
   type Entry,
@@ -113,7 +113,8 @@ export class PredictService {
     const idempotencyKey = request.idempotencyKey ?? null;
     const isRepeatable = idempotencyKey !== null;
     const predictionId = isRepeatable ? predictionIdOf(scope.tenantId, idempotencyKey) : newPredictionId();
-    const asked = { predictionId, isRepeatable, startedAt, door: request.door ?? 'GRAPHQL' };
+    const { device = null } = scope;
+    const asked = { predictionId, isRepeatable, startedAt, door: request.door ?? 'GRAPHQL', device };
     const rows = request.rows ?? new ColumnRows(request.columns);
     const { rowCount } = rows;
     const { policy, decision } = await this.judge(scope, request, rowCount);
@@ -190,7 +191,7 @@ export class PredictService {
    * counts from the moment it was answered, however late its news arrive. (The other way round the ledger sees to it.)
    */
   private async judge(
-    { tenantId, permissions }: Scope,
+    { tenantId, permissions, device = null }: Scope,
     { endpointId, agreementId = null, purpose = null, explain = false }: PredictRequest,
     rowCount: number,
   ): Promise<{ policy: Policy | null; decision: Decision }> {
@@ -205,6 +206,7 @@ export class PredictService {
         agreementId,
         purpose,
         rowCount,
+        device,
         explain: explain === true,
         now: clock.now(),
       }),
@@ -261,6 +263,7 @@ interface About {
   readonly isRepeatable: boolean;
   readonly startedAt: number;
   readonly door: Door;
+  readonly device: ProvenDevice | null;
   readonly policy: Policy;
   readonly agreementId: string | null;
   readonly purpose: string | null;
@@ -293,7 +296,7 @@ function recordedRule({ disclosure, explanations }: Admission): object {
 /** Of the replica that infers. */
 const REGION = 'local';
 
-function entryOf({ policy, agreementId, ...about }: About, disclosure: object | null): Entry {
+function entryOf({ policy, agreementId, device, ...about }: About, disclosure: object | null): Entry {
   const { endpoint, agreements } = policy;
   const agreement = agreements.find(({ id }) => id === agreementId) ?? null;
   return {
@@ -309,8 +312,8 @@ function entryOf({ policy, agreementId, ...about }: About, disclosure: object | 
     disclosure,
     region: REGION,
     declaredRegion: null,
-    deviceId: null,
-    proof: null,
+    deviceId: device?.id ?? null,
+    proof: device?.proof ?? null,
     refusal: null,
     commitments: null,
   };
