@@ -64,9 +64,26 @@ it('the committed kernels are the compiled sources', async () => {
   expect(Buffer.from(await compileKernels()).equals(committed), 'node src/ml/kernels/compile.mjs').toBe(true);
 });
 
-it('an instance that joins later writes over nothing that calls rely on', () => {
-  const used = newMemory(1).bytes(TABLE_AT, 315_392 - TABLE_AT);
-  expect(used.every((byte) => byte === 0)).toBe(true);
+it('an instance that starts late leaves alone what others are working on', () => {
+  const { WebAssembly: wasm } = globalThis as unknown as {
+    WebAssembly: {
+      Module: new (bytes: Uint8Array) => object;
+      Memory: new (size: object) => { buffer: SharedArrayBuffer };
+      Instance: new (module: object, imports: object) => { exports: { readonly FREE: { readonly value: number } } };
+    };
+  };
+  const module = new wasm.Module(readFileSync(new URL('../../src/ml/kernels/kernels.wasm', import.meta.url)));
+  const memory = new wasm.Memory({ initial: 8, maximum: 65_536, shared: true });
+  const bytes = new Uint8Array(memory.buffer).fill(7);
+  const { exports } = new wasm.Instance(module, { env: { memory } });
+  const { lowOf, MOST_THREADS } = exports as unknown as {
+    lowOf(thread: number): number;
+    MOST_THREADS: { readonly value: number };
+  };
+  // The areas of the threads end with low and high, 1 KB each.
+  const end = lowOf(MOST_THREADS.value - 1) + 2048;
+  expect(bytes.subarray(0, end).every((byte) => byte === 7)).toBe(true);
+  expect(bytes.subarray(exports.FREE.value).every((byte) => byte === 7)).toBe(true);
 });
 
 describe.each([1, 2])('on %i threads', (threads) => {

@@ -14,8 +14,8 @@ const OPERATION: i32 = 30;
 const THREADS: i32 = 31;
 const CLOSED: usize = 256;
 
-/** Looks for work this often before it goes to sleep. */
-const SPINS: i32 = 4000;
+/** Looks for work this often before it goes to sleep: for longer than a split takes between two calls. */
+const SPINS: i32 = 50000;
 /** A task takes milliseconds; a helper silent for so long is gone. */
 const PATIENCE_NS: i64 = 120_000_000_000;
 
