@@ -67,8 +67,11 @@ export interface OutOfBag {
 }
 
 /** y of the rows, in their order. */
-export function pick(values: Float64Array, rows: Uint32Array): Float64Array {
-  const picked = new Float64Array(rows.length);
-  for (let i = 0; i < rows.length; i++) picked[i] = values[rows[i]];
+export function pick(
+  values: Float64Array,
+  rows: Uint32Array,
+  picked: Float64Array = new Float64Array(rows.length),
+): Float64Array {
+  for (let i = 0; i < rows.length; i++) picked[i] = values[rows[i]!]!;
   return picked;
 }

@@ -12,7 +12,7 @@ import { type Parameters } from '../spec.js';
 import { type BinnedFeature } from './bins.js';
 import { derivativesOf } from './derive.js';
 import { GradientGrower, type GrownTree, type GrowthRules } from './gradient-grower.js';
-import { type KernelMemory } from './kernel-memory.js';
+import { type Address, type KernelMemory } from './kernel-memory.js';
 import { type KernelTable } from './kernel-table.js';
 import { KernelScorer } from './kernel-scorer.js';
 import { LeafRenewal } from './renew.js';
@@ -29,6 +29,7 @@ export interface BoostData {
   readonly directions: GrowthRules['directions'];
   readonly groups: GrowthRules['groups'];
   readonly y: Float64Array;
+  readonly yAt: Address;
   /** What each training row counts; null: 1. */
   readonly weights: RowWeights;
   readonly validation: FeatureMatrix;

@@ -15,6 +15,8 @@ export interface Scale {
 /** Targets of the training rows (value, or class number), and what each row counts. */
 export interface Targets {
   readonly y: Float64Array;
+  /** Where y lies in the kernels' memory, followed by zeros up to a multiple of 4 rows, if it does. */
+  readonly yAt?: Address;
   readonly weights: RowWeights;
 }
 
@@ -67,7 +69,7 @@ class Columns {
 
   constructor(
     readonly memory: KernelMemory,
-    { y, weights }: Targets,
+    { y, yAt, weights }: Targets,
     base: Float32Array,
     private readonly notes: Address,
   ) {
@@ -79,8 +81,8 @@ class Columns {
       memory.float64(at, this.rows).fill(start);
       return at;
     });
-    this.y = memory.allocate(this.padded * 8);
-    memory.float64(this.y, this.rows).set(y);
+    this.y = yAt ?? memory.allocate(this.padded * 8);
+    if (yAt === undefined) memory.float64(this.y, this.rows).set(y);
     this.weights = weights === null ? 0 : memory.allocate(this.padded * 4);
     if (weights !== null) memory.float32(this.weights, this.rows).set(weights);
     this.total = sumOfWeights(weights, y.length);

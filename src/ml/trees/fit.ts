@@ -37,6 +37,8 @@ export async function fitBoosting(
     lesson.warmStart && goOnFrom(lesson.warmStart, fitted.features, { target, loss }, lesson.table, parts);
   const memory = new KernelMemory(lesson.threads ?? threadsFor(trainRows.length * fitted.features.length));
   try {
+    const yAt = memory.allocate(Math.ceil(trainRows.length / 4) * 32);
+    const y = pick(target.y, trainRows, memory.float64(yAt, trainRows.length));
     const rng = new Rng(seed, BINNING_STREAM);
     const binned = await binTable(memory, { ...lesson, ...fitted.training }, parameters.maxBins, rng);
     const columns = featureColumns(fitted.features, lesson.table, validationRows);
@@ -45,7 +47,8 @@ export async function fitBoosting(
       binned,
       directions: directionsOf(constraints, fitted.features),
       groups: groupsOf(constraints, fitted.features),
-      y: pick(target.y, trainRows),
+      y,
+      yAt,
       weights: lesson.weights && pick(lesson.weights, trainRows),
       validation: { rowCount: validationRows.length, columns },
       validationY: pick(target.y, validationRows),

@@ -33,7 +33,7 @@ export interface GrownTree {
   readonly tree: Tree;
   /** Entries [begin, end) fall into leaf `node`. */
   readonly leaves: readonly { readonly node: number; readonly begin: number; readonly end: number }[];
-  /** Per node that was split: 1 for the bins that go left. */
+  /** Where rows were drawn, per node that was split: 1 for the bins that go left. */
   readonly tables: readonly (Uint8Array | undefined)[];
 }
 
@@ -104,7 +104,7 @@ export class GradientGrower {
   async grow(order: GrowOrder): Promise<GrownTree> {
     const { queue, search, mostLeaves } = this;
     const builder = new TreeBuilder(1);
-    const tables: Uint8Array[] = [];
+    const tables: Uint8Array[] | null = order.rows === null ? null : [];
     /** Leaves that stay. */
     const leaves: OpenLeaf[] = [];
     const admit = (leaf: OpenLeaf): void => {
@@ -135,7 +135,7 @@ export class GradientGrower {
       leaves.push(leaf);
     }
     this.settleLeaves(builder, leaves, order.raw);
-    return { tree: builder.build(), leaves, tables };
+    return { tree: builder.build(), leaves, tables: tables ?? [] };
   }
 
   /** Entries of the rows, all in one leaf. */
@@ -160,26 +160,27 @@ export class GradientGrower {
       g += sums[at + 1];
     }
     const bounds = boundsWithin(rules.maxDeltaStep);
-    return this.openLeaf({
-      node: builder.addLeaf(),
-      begin: 0,
-      end: count,
-      g,
-      h,
-      depth: 0,
-      bounds,
-      groups: rules.groups,
-    });
+    return this.openLeaf(builder.addLeaf(), 0, count, g, h, 0, bounds, rules.groups);
   }
 
-  private openLeaf(leaf: Omit<OpenLeaf, 'best' | 'caution' | 'histogram'>): OpenLeaf {
+  /** Written out field by field: objects put together from others are slow, and large. */
+  private openLeaf(
+    node: number,
+    begin: number,
+    end: number,
+    g: number,
+    h: number,
+    depth: number,
+    bounds: OpenLeaf['bounds'],
+    groups: OpenLeaf['groups'],
+  ): OpenLeaf {
     const best = (this.candidates[this.opened++] ??= new Candidate());
     best.reset(0);
-    return { ...leaf, best, caution: 1, histogram: null };
+    return { node, begin, end, g, h, depth, bounds, groups, best, caution: 1, histogram: null };
   }
 
   /** The two new leaves, or null when one of them would hold too few rows: then nothing has changed. */
-  private split(builder: TreeBuilder, tables: Uint8Array[], parent: OpenLeaf): [OpenLeaf, OpenLeaf] | null {
+  private split(builder: TreeBuilder, tables: Uint8Array[] | null, parent: OpenLeaf): [OpenLeaf, OpenLeaf] | null {
     const { memory, table } = this;
     const { best, begin, end, depth } = parent;
     const split = chooseSplit(table.features[best.feature], best);
@@ -190,16 +191,15 @@ export class GradientGrower {
     const middle = begin + rows;
     memory.call.settle(begin, end, middle);
     const node = builder.split(parent.node, best.feature, split);
-    tables[parent.node] = split.goesLeft;
+    if (tables !== null) tables[parent.node] = split.goesLeft;
     this.gains[best.feature] += best.gain;
     const { g, h } = best;
     const bounds = this.boundsOf(parent);
     const groups = parent.groups && parent.groups.filter((group) => group.has(best.feature));
-    const [restG, restH] = [parent.g - g, parent.h - h];
-    const below = { depth: depth + 1, groups };
+    const [below, right] = [depth + 1, node + 1];
     return [
-      this.openLeaf({ ...below, node, begin, end: middle, g, h, bounds: bounds.left }),
-      this.openLeaf({ ...below, node: node + 1, begin: middle, end, g: restG, h: restH, bounds: bounds.right }),
+      this.openLeaf(node, begin, middle, g, h, below, bounds.left, groups),
+      this.openLeaf(right, middle, end, parent.g - g, parent.h - h, below, bounds.right, groups),
     ];
   }
 
