@@ -1,4 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { leafOf, subtree, TILE_WIDTH, Tree, TreeHasher } from '../../src/domain/audit/tree.js';
 
@@ -11,12 +14,12 @@ function mth(leaves: Buffer[]): Buffer {
   const k = splitOf(leaves.length);
   return sha256(Buffer.of(1), mth(leaves.slice(0, k)), mth(leaves.slice(k)));
 }
-function path(m: number, leaves: Buffer[]): Buffer[] {
+function pathOf(m: number, leaves: Buffer[]): Buffer[] {
   if (leaves.length === 1) return [];
   const k = splitOf(leaves.length);
   return m < k
-    ? [...path(m, leaves.slice(0, k)), mth(leaves.slice(k))]
-    : [...path(m - k, leaves.slice(k)), mth(leaves.slice(0, k))];
+    ? [...pathOf(m, leaves.slice(0, k)), mth(leaves.slice(k))]
+    : [...pathOf(m - k, leaves.slice(k)), mth(leaves.slice(0, k))];
 }
 function proof(m: number, leaves: Buffer[], known = true): Buffer[] {
   if (m === leaves.length) return known ? [] : [mth(leaves)];
@@ -43,15 +46,34 @@ function treeOf(leaves: Buffer[]): Tree {
   );
 }
 
+/** The verifier of Sigstore's transparency log, which npm brings along for the provenance of packages. */
+const path = join(process.execPath, '../../lib/node_modules/npm/node_modules/@sigstore/verify/dist/tlog/merkle.js');
+const sigstore = existsSync(path) ? path : null;
+
 describe('the tree', () => {
-  const leaves = Array.from({ length: 1100 }, () => leafOf(randomBytes(32)));
+  const entries = Array.from({ length: 1100 }, () => randomBytes(32));
+  const leaves = entries.map(leafOf);
+
+  it.skipIf(!sigstore)('has proofs that an implementation which is not ours accepts', async () => {
+    type Verify = (entry: object, checkpoint: { logSize: bigint; logHash: Buffer }) => void;
+    const { verifyMerkleInclusion } = createRequire(import.meta.url)(sigstore!) as { verifyMerkleInclusion: Verify };
+    const tree = treeOf(leaves);
+    for (const size of [1, 2, 3, 7, 8, 255, 256, 257, 700, 1100])
+      for (const index of [0, 1, 2, 6, 254, 255, 256, size - 1].filter((one) => one < size)) {
+        const [hashes, logHash] = [await tree.inclusion(index, size), await tree.root(size)];
+        const claim = { canonicalizedBody: entries[index]!, inclusionProof: { logIndex: String(index), hashes } };
+        verifyMerkleInclusion(claim, { logSize: BigInt(size), logHash });
+        const other = { ...claim, canonicalizedBody: randomBytes(32) };
+        expect(() => verifyMerkleInclusion(other, { logSize: BigInt(size), logHash })).toThrow('does not match');
+      }
+  });
 
   it('has the roots and proofs that RFC 6962 defines, at every small size', async () => {
     const tree = treeOf(leaves);
     for (let size = 1; size <= 34; size++) {
       const some = leaves.slice(0, size);
       expect(await tree.root(size)).toEqual(mth(some));
-      for (let m = 0; m < size; m++) expect(await tree.inclusion(m, size)).toEqual(path(m, some));
+      for (let m = 0; m < size; m++) expect(await tree.inclusion(m, size)).toEqual(pathOf(m, some));
       for (let m = 1; m <= size; m++) expect(await tree.consistency(m, size)).toEqual(proof(m, some));
     }
   });
@@ -62,7 +84,7 @@ describe('the tree', () => {
       const some = leaves.slice(0, size);
       expect(await tree.root(size)).toEqual(mth(some));
       for (const m of [0, 1, 254, 255, 256, 511, 512, size - 1].filter((one) => one < size))
-        expect(await tree.inclusion(m, size)).toEqual(path(m, some));
+        expect(await tree.inclusion(m, size)).toEqual(pathOf(m, some));
       for (const m of [1, 2, 255, 256, 257, 512, 700, size - 1, size].filter((one) => one <= size))
         expect(await tree.consistency(m, size)).toEqual(proof(m, some));
     }
