@@ -163,7 +163,20 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
   const explainers = new Explainers(models, EXPLAINER_MEMORY_BYTES);
   const noise = new NoiseSource(config.masterKey);
   const batcher = new Batcher();
-  const serving = { clock, log, listener, policies, models, ledger, salts, sessions, batcher, explainers, noise };
+  const serving = {
+    clock,
+    log,
+    listener,
+    region: config.region,
+    policies,
+    models,
+    ledger,
+    salts,
+    sessions,
+    batcher,
+    explainers,
+    noise,
+  };
   return {
     config,
     clock,

@@ -38,6 +38,11 @@ const Environment = z.object({
     .describe('Whether proofs of possession must carry a nonce of the server.'),
   PORT: count(4000, 0, 65535).describe('The port of the API; 0 takes any free one.'),
   HOST: z.string().default('127.0.0.1').describe('The address to listen on; 0.0.0.0 to be reached from elsewhere.'),
+  CONCORDAT_REGION: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'is named by small letters, digits and hyphens, 40 at most')
+    .default('local')
+    .describe('Where this replica stands: agreements can name the regions that may answer.'),
   CONCORDAT_TRUSTED_PROXIES: count(0, 0, 10).describe(
     'Reverse proxies in front, each of which adds to X-Forwarded-For: the caller’s address is taken from there.',
   ),
@@ -69,6 +74,7 @@ export interface Config {
   readonly dpopNonce: boolean;
   readonly port: number;
   readonly host: string;
+  readonly region: string;
   readonly trustedProxies: number;
   readonly logLevel: string;
   readonly workerConcurrency: number;
@@ -102,6 +108,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
     dpopNonce: e.CONCORDAT_DPOP_NONCE === 'required',
     port: e.PORT,
     host: e.HOST,
+    region: e.CONCORDAT_REGION,
     trustedProxies: e.CONCORDAT_TRUSTED_PROXIES,
     logLevel: e.LOG_LEVEL,
     workerConcurrency: e.CONCORDAT_WORKERS,

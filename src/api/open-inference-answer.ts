@@ -128,7 +128,8 @@ function fieldOf(field: string): string {
     .replace(/^input\.columns/, 'inputs')
     .replace(/^input\.agreementId$/, 'parameters.agreement')
     .replace(/^input\.purpose$/, 'parameters.purpose')
-    .replace(/^input\.idempotencyKey$/, 'parameters.idempotency_key');
+    .replace(/^input\.idempotencyKey$/, 'parameters.idempotency_key')
+    .replace(/^input\.declaredRegion$/, 'parameters.declared_region');
 }
 
 export interface Described {

@@ -11,6 +11,7 @@ export interface InferenceRequest {
   readonly agreement: string | null;
   readonly purpose: string | null;
   readonly idempotencyKey: string | null;
+  readonly declaredRegion: string | null;
   readonly rows: TensorRows;
   /** What is wanted: whether as bytes, by the name of the output. Null: everything. */
   readonly outputs: ReadonlyMap<string, boolean> | null;
@@ -121,9 +122,15 @@ function tensorOf(input: unknown, bytes: Reader): Tensor {
   return { name, datatype, shape, data: data as unknown[] };
 }
 
-type Parameters = Pick<InferenceRequest, 'agreement' | 'purpose' | 'idempotencyKey' | 'binary'>;
+type Parameters = Pick<InferenceRequest, 'agreement' | 'purpose' | 'idempotencyKey' | 'declaredRegion' | 'binary'>;
 
-const NO_PARAMETERS: Parameters = { agreement: null, purpose: null, idempotencyKey: null, binary: false };
+const NO_PARAMETERS: Parameters = {
+  agreement: null,
+  purpose: null,
+  idempotencyKey: null,
+  declaredRegion: null,
+  binary: false,
+};
 
 /** A parameter that nothing heeds is refused: it may be a misspelt agreement. */
 function parametersOf(value: unknown): Parameters {
@@ -132,6 +139,7 @@ function parametersOf(value: unknown): Parameters {
     agreement,
     purpose,
     idempotency_key: key,
+    declared_region: region,
     binary_data_output: binary,
     ...others
   } = optionalObject(value, 'parameters');
@@ -139,12 +147,13 @@ function parametersOf(value: unknown): Parameters {
     if (!IGNORED.has(name))
       throw new AppError('INVALID_INPUT', `There is no parameter ${JSON.stringify(name.slice(0, 100))}.`, {
         field: 'parameters',
-        remedy: 'Send agreement, purpose, idempotency_key or binary_data_output.',
+        remedy: 'Send agreement, purpose, idempotency_key, declared_region or binary_data_output.',
       });
   return {
     agreement: textOf(agreement, 'agreement'),
     purpose: textOf(purpose, 'purpose'),
     idempotencyKey: textOf(key, 'idempotency_key'),
+    declaredRegion: textOf(region, 'declared_region'),
     binary: flagOf(binary, 'binary_data_output') ?? false,
   };
 }

@@ -87,6 +87,7 @@ export async function infer(app: App, { request, response, target, scope }: Infe
     agreementId: asked.agreement,
     purpose: asked.purpose,
     idempotencyKey: asked.idempotencyKey,
+    declaredRegion: asked.declaredRegion,
     door: 'OPEN_INFERENCE',
     rows: asked.rows,
   });

@@ -97,6 +97,16 @@ export const ERRORS = {
     status: 403,
     remedy: 'Declare one of the purposes of the agreement, or ask the provider for another agreement.',
   },
+  APPLICATION_NOT_ALLOWED: {
+    refusal: 'AGREEMENT',
+    status: 403,
+    remedy: 'Ask through an application that the agreement names.',
+  },
+  REGION_NOT_ALLOWED: {
+    refusal: 'AGREEMENT',
+    status: 403,
+    remedy: 'Ask a replica in a region that the agreement names.',
+  },
   PROOF_REQUIRED: {
     refusal: 'AGREEMENT',
     status: 401,
@@ -106,6 +116,11 @@ export const ERRORS = {
     refusal: 'AGREEMENT',
     status: 403,
     remedy: 'Call admitDevice for this agreement, or use a device that it admits.',
+  },
+  CONCURRENCY_EXCEEDED: {
+    refusal: 'LIMIT',
+    status: 429,
+    remedy: 'Wait until one of the requests under way is answered, then try again.',
   },
   DISCLOSURE_IMPOSSIBLE: {
     refusal: 'AGREEMENT',

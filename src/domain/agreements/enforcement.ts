@@ -25,9 +25,9 @@ export const ENFORCEMENT: Record<Exclude<TermName, 'disclosure'>, Enforcement> =
   rowsPerDay: enforced('The ledger refuses a request whose rows would pass the limit of the UTC day.'),
   rowsPerMonth: enforced('The ledger refuses a request whose rows would pass the limit of the month (UTC).'),
   rowsInTotal: enforced('The ledger refuses a request whose rows would pass the limit.'),
-  concurrentRequests: notEnforced(NOT_YET),
-  regions: notEnforced(NOT_YET),
-  applications: notEnforced(NOT_YET),
+  concurrentRequests: enforced('A request beyond the limit is refused by the replica that it reached.'),
+  regions: enforced('A replica that stands elsewhere refuses; where it stands is its operator’s word.'),
+  applications: enforced('Requests by other applications and by persons are refused.'),
   devices: enforced(
     'Requests prove from which device they come (RFC 9449), or are refused if proof is REQUIRED; no more devices are admitted than agreed.',
   ),

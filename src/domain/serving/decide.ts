@@ -8,6 +8,7 @@ import {
   purposeAllowed,
   PURPOSES,
   stateAt,
+  type Terms,
 } from '../agreements/agreement.service.js';
 import type { AgreementPolicy, Policy } from './policy.js';
 
@@ -25,6 +26,12 @@ export interface Question {
   /** The agreement that the request names, if it does. */
   readonly agreementId: string | null;
   readonly purpose: string | null;
+  /** The application that asks by its key; null for a person. */
+  readonly applicationId: string | null;
+  /** Of this replica, which would infer. */
+  readonly region: string;
+  /** Requests under an agreement that are under way in this replica. */
+  readonly running: (agreementId: string) => number;
   readonly rowCount: number;
   /** Whether the answers are to be explained. */
   readonly explain: boolean;
@@ -43,6 +50,8 @@ export interface Admission {
   readonly disclosure: Disclosed;
   /** NONE unless they were asked for. */
   readonly explanations: Explanations;
+  /** Whether requests under the agreement are limited in number at a time, so that this one counts until it is over. */
+  readonly counts: boolean;
 }
 
 export interface Denial {
@@ -51,6 +60,7 @@ export interface Denial {
   readonly message: string;
   readonly field?: string;
   readonly remedy?: string;
+  readonly retryAfterMs?: number;
   /** The agreement on which it rests, as far as there is one. */
   readonly agreementId: string | null;
 }
@@ -58,7 +68,8 @@ export interface Denial {
 export type Decision = Admission | Denial;
 
 /**
- * The one decision behind every door: who, endpoint, agreement in force, purpose, rows, disclosure. Pure. Whatever is not
+ * The one decision behind every door: who, endpoint, agreement in force, purpose, application, region, device, rows, disclosure,
+ * requests at a time. Pure. Whatever is not
  * expressly allowed is denied. Quotas are not decided here but in the ledger, under its lock, together with state and period
  * once more. A tenant to which the endpoint was never offered gets the answer of an endpoint that does not exist.
  */
@@ -81,8 +92,11 @@ export function decide(question: Question): Decision {
     });
   const impossible = disclosure.kind === 'FULL' ? null : whyNotDisclosable(disclosure, policy.endpoint.signature.task);
   if (impossible !== null) return deny('DISCLOSURE_IMPOSSIBLE', impossible, { agreementId });
-  return question.explain ? explained(chosen, rowCount) : { ...chosen, explanations: { kind: 'NONE' } };
+  const told = question.explain ? explained(chosen, rowCount) : { ...chosen, explanations: NO_EXPLANATIONS };
+  return told.admit && told.counts ? unlessTooMany(question, policy, told) : told;
 }
+
+const NO_EXPLANATIONS = { kind: 'NONE' } as const;
 
 /** An exact explanation would tell what noise hides, whatever was signed. */
 function explained(chosen: Admission, rowCount: number): Decision {
@@ -101,6 +115,14 @@ function explained(chosen: Admission, rowCount: number): Decision {
   return chosen;
 }
 
+/** The last question of all, so that what would be refused in any case is not said to be worth trying again. */
+function unlessTooMany({ running }: Question, { agreements }: Policy, chosen: Admission): Decision {
+  const { id, terms } = agreements.find((one) => one.id === chosen.agreementId)!;
+  if (running(id) < terms.concurrentRequests!) return chosen;
+  const message = `The agreement allows ${terms.concurrentRequests} requests at a time.`;
+  return deny('CONCURRENCY_EXCEEDED', message, { agreementId: id, retryAfterMs: 100 });
+}
+
 function whyNotDisclosable(disclosure: Disclosure, task: Policy['endpoint']['signature']['task']): string | null {
   if (DISCLOSURE_ENFORCEMENT[disclosure.kind].status !== 'ENFORCED')
     return `Answers under the rule ${disclosure.kind} are not built yet.`;
@@ -114,7 +136,13 @@ function ownUse({ agreementId, purpose }: Question): Decision {
       remedy: 'Leave out agreementId.',
     });
   if (purpose !== null && !isPurpose(purpose)) return unknownPurpose(null);
-  return { admit: true, agreementId: null, disclosure: { kind: 'FULL' }, explanations: { kind: 'FULL' } };
+  return {
+    admit: true,
+    agreementId: null,
+    disclosure: { kind: 'FULL' },
+    explanations: { kind: 'FULL' },
+    counts: false,
+  };
 }
 
 function underAgreement(question: Question, { agreements }: Policy): Decision {
@@ -131,15 +159,23 @@ function underAgreement(question: Question, { agreements }: Policy): Decision {
   }
   const first = inForce[0]!;
   if (purpose === null || !isPurpose(purpose)) return unknownPurpose(first);
-  const fitting = inForce.find(({ terms }) => purposeAllowed(terms.purposes, purpose));
-  if (!fitting)
+  const forPurpose = inForce.filter(({ terms }) => purposeAllowed(terms.purposes, purpose));
+  if (forPurpose.length === 0)
     return deny('PURPOSE_NOT_ALLOWED', purposeMessage(first), { agreementId: first.id, field: 'input.purpose' });
-  return whyNotFrom(question.device, fitting) ?? admitted(fitting);
+  // The oldest that allows all of it; where none does, the first thing that is in the way of the oldest that allows the rest.
+  let fitting = forPurpose;
+  for (const { allows, code, message } of WHO_AND_WHERE) {
+    const left = fitting.filter(({ terms }) => allows(terms, question));
+    if (left.length === 0) return deny(code, message(question), { agreementId: fitting[0]!.id });
+    fitting = left;
+  }
+  const [oldest] = fitting as [AgreementPolicy];
+  return whyNotFrom(question.device, oldest) ?? admitted(oldest);
 }
 
 function admitted({ id, terms }: AgreementPolicy): Admission {
-  const { disclosure, explanations } = terms;
-  return { admit: true, agreementId: id, disclosure, explanations };
+  const { disclosure, explanations, concurrentRequests } = terms;
+  return { admit: true, agreementId: id, disclosure, explanations, counts: concurrentRequests !== null };
 }
 
 /** Where terms speak of devices: a key alone is enough only if proof is optional, and a device that shows itself must be admitted. */
@@ -150,6 +186,30 @@ function whyNotFrom(device: Question['device'], { id, terms }: AgreementPolicy):
     ? null
     : deny('PROOF_REQUIRED', 'Under this agreement a request proves from which device it comes.', { agreementId: id });
 }
+
+interface Rule {
+  readonly code: ErrorCode;
+  readonly allows: (terms: Terms, question: Question) => boolean;
+  readonly message: (question: Question) => string;
+}
+
+/** Who may ask and where it may be answered, in the order in which they are looked at. */
+const WHO_AND_WHERE: readonly Rule[] = [
+  {
+    code: 'APPLICATION_NOT_ALLOWED',
+    allows: ({ applications }, { applicationId }) =>
+      applications === null || (applicationId !== null && applications.includes(applicationId)),
+    message: ({ applicationId }) =>
+      applicationId === null
+        ? 'The agreement names the applications that may ask; a person is none of them.'
+        : 'The agreement names the applications that may ask, and this is none of them.',
+  },
+  {
+    code: 'REGION_NOT_ALLOWED',
+    allows: ({ regions }, { region }) => regions === null || regions.includes(region),
+    message: ({ region }) => `The agreement does not allow an answer from the region ${region}.`,
+  },
+];
 
 /** The state out of force, NOT_YET before the period; null if in force. */
 function whyNotInForce(agreement: AgreementPolicy, now: Date): string | null {

@@ -35,6 +35,13 @@ export class PredictInput {
       'Whether the answers are to be explained, as far as the agreement allows: of 100 rows at most. Not every model can be explained.',
   })
   explain?: boolean | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'Where the caller says that it is, such as `eu-west`: small letters, digits and hyphens. Recorded as declared; nothing is decided by it.',
+  })
+  declaredRegion?: string | null;
 }
 
 @Resolver()

@@ -27,6 +27,7 @@ import {
 } from '../metering/ledger.service.js';
 import type { ModelService } from '../models/model.service.js';
 import { commitToAnswer, commitToInput } from './commitment.js';
+import { Running } from './concurrency.js';
 import { type Admission, decide, type Decision, notInForceMessage } from './decide.js';
 import { disclose, ruleName } from './disclose.js';
 import type { PublishedSignature } from './endpoint.entity.js';
@@ -48,6 +49,8 @@ export interface PredictRequest {
   readonly idempotencyKey?: string | null;
   /** Whether the answers are to be explained, as far as the agreement allows. */
   readonly explain?: boolean | null;
+  /** Where the caller says that it is; recorded as declared. */
+  readonly declaredRegion?: string | null;
   /** Through which door it came; recorded. */
   readonly door?: Door;
 }
@@ -83,6 +86,8 @@ export interface PredictServiceParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly listener: Listener;
+  /** Where this replica stands. */
+  readonly region: string;
   readonly policies: Policies;
   readonly models: ModelService;
   readonly ledger: LedgerService;
@@ -95,6 +100,8 @@ export interface PredictServiceParts {
 
 /** The prediction path: decide, infer, disclose, record, answer. There is no other way to an answer. */
 export class PredictService {
+  private readonly running = new Running();
+
   constructor(private readonly parts: PredictServiceParts) {}
 
   /**
@@ -103,21 +110,37 @@ export class PredictService {
    * changed without this process having heard of it.
    */
   async predict(scope: Scope, request: PredictRequest & Asked): Promise<Prediction> {
-    const startedAt = performance.now();
     const { listener } = this.parts;
     if (!listener.isInTouch() && !(await listener.regainTouch()))
       throw new AppError('UNAVAILABLE', 'The database does not say whether the agreement still holds.', {
         retryAfterMs: 1000,
       });
+    const counted: Counted = { end: null };
+    try {
+      return await this.carryOut(scope, request, counted);
+    } finally {
+      counted.end?.();
+    }
+  }
+
+  private async carryOut(scope: Scope, request: PredictRequest & Asked, counted: Counted): Promise<Prediction> {
+    const startedAt = performance.now();
     const { purpose = null } = request;
     const idempotencyKey = request.idempotencyKey ?? null;
     const isRepeatable = idempotencyKey !== null;
     const predictionId = isRepeatable ? predictionIdOf(scope.tenantId, idempotencyKey) : newPredictionId();
     const { device = null } = scope;
-    const asked = { predictionId, isRepeatable, startedAt, door: request.door ?? 'GRAPHQL', device };
+    const declaredRegion = request.declaredRegion ?? null;
+    if (declaredRegion !== null && !REGION.test(declaredRegion))
+      throw new AppError('INVALID_INPUT', 'A region is named by small letters, digits and hyphens, 40 at most.', {
+        field: 'input.declaredRegion',
+      });
+    const { region } = this.parts;
+    const door = request.door ?? 'GRAPHQL';
+    const asked = { predictionId, isRepeatable, startedAt, door, region, declaredRegion, device };
     const rows = request.rows ?? new ColumnRows(request.columns);
     const { rowCount } = rows;
-    const { policy, decision } = await this.judge(scope, request, rowCount);
+    const { policy, decision } = await this.judge(scope, request, { rowCount, counted });
     if (!decision.admit) {
       const { code, message, ...details } = decision;
       // Of what the caller may not even know to exist, no record is kept either.
@@ -191,29 +214,34 @@ export class PredictService {
    * counts from the moment it was answered, however late its news arrive. (The other way round the ledger sees to it.)
    */
   private async judge(
-    { tenantId, permissions, device = null }: Scope,
+    { tenantId, permissions, actor, device = null }: Scope,
     { endpointId, agreementId = null, purpose = null, explain = false }: PredictRequest,
-    rowCount: number,
+    { rowCount, counted }: { rowCount: number; counted: Counted },
   ): Promise<{ policy: Policy | null; decision: Decision }> {
-    const { policies, clock } = this.parts;
-    const mayPredict = permissions.has('prediction:create');
-    const on = (policy: Policy | null) => ({
-      policy,
-      decision: decide({
-        tenantId,
-        mayPredict,
-        policy,
-        agreementId,
-        purpose,
-        rowCount,
-        device,
-        explain: explain === true,
-        now: clock.now(),
-      }),
-    });
+    const { policies, clock, region } = this.parts;
+    const question = {
+      tenantId,
+      mayPredict: permissions.has('prediction:create'),
+      agreementId,
+      purpose,
+      applicationId: actor.kind === 'APPLICATION' ? actor.id : null,
+      device,
+      region,
+      running: (id: string) => this.running.count(id),
+      rowCount,
+      explain: explain === true,
+    };
+    const on = (policy: Policy | null) => {
+      const decision = decide({ ...question, policy, now: clock.now() });
+      // In the same turn, so that nobody else is admitted in between.
+      if (decision.admit && decision.counts) counted.end = this.running.begin(decision.agreementId!);
+      return { policy, decision };
+    };
     if (kindOf(endpointId) !== 'endpoint') return on(null);
     const remembered = on(await policies.find(tenantId, endpointId));
-    return remembered.decision.admit ? remembered : on(await policies.reread(tenantId, endpointId));
+    // How many are under way is not the database's to know.
+    if (remembered.decision.admit || remembered.decision.code === 'CONCURRENCY_EXCEEDED') return remembered;
+    return on(await policies.reread(tenantId, endpointId));
   }
 
   /** The model is read on behalf of the endpoint's tenant: only after the decision that the caller may have its answer. */
@@ -258,12 +286,19 @@ export class PredictService {
 /** What explaining may be refused with. */
 const EXPECTED = new Set<ErrorCode>(['EXPLANATION_UNAVAILABLE', 'UNAVAILABLE']);
 
+/** How to say that the request is over, if its agreement limits how many are under way. */
+interface Counted {
+  end: (() => void) | null;
+}
+
 interface About {
   readonly predictionId: Buffer;
   readonly isRepeatable: boolean;
   readonly startedAt: number;
   readonly door: Door;
   readonly device: ProvenDevice | null;
+  readonly region: string;
+  readonly declaredRegion: string | null;
   readonly policy: Policy;
   readonly agreementId: string | null;
   readonly purpose: string | null;
@@ -293,8 +328,7 @@ function recordedRule({ disclosure, explanations }: Admission): object {
   return explanations.kind === 'NONE' ? disclosure : { ...disclosure, explanations };
 }
 
-/** Of the replica that infers. */
-const REGION = 'local';
+const REGION = /^[a-z0-9][a-z0-9-]{0,39}$/;
 
 function entryOf({ policy, agreementId, device, ...about }: About, disclosure: object | null): Entry {
   const { endpoint, agreements } = policy;
@@ -310,8 +344,6 @@ function entryOf({ policy, agreementId, device, ...about }: About, disclosure: o
     },
     model: { versionId: endpoint.modelVersionId, digest: endpoint.modelDigest },
     disclosure,
-    region: REGION,
-    declaredRegion: null,
     deviceId: device?.id ?? null,
     proof: device?.proof ?? null,
     refusal: null,
