@@ -38,8 +38,8 @@ export interface World {
   close(): Promise<void>;
 }
 
-/** `profile`: where the API writes its CPU profile when it ends, if anywhere. */
-export async function makeWorld(profile: string | null): Promise<World> {
+/** `flags`: of Node, for the API. */
+export async function makeWorld(flags: string[]): Promise<World> {
   const folder = mkdtempSync(join(realpathSync(tmpdir()), 'concordat-bench-'));
   const { path: home } = await openHome(folder);
   const postgres = await startPostgres({ home });
@@ -58,7 +58,6 @@ export async function makeWorld(profile: string | null): Promise<World> {
     await migrate(config.databaseUrl, config.masterKey);
     const app = await openApp(config, 'bench');
     const operator = (await ensureOperator(app.db, OPERATOR))!;
-    const flags = profile === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
     const api = start('src/main.js', { ...env, LOG_LEVEL: 'info' }, flags);
     stops.push(() => end(api));
     const url = await addressOf(api);

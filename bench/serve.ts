@@ -1,6 +1,6 @@
 /**
  * What it costs to govern a prediction: `npm run bench -- serve [--runs 5] [--seconds 2] [--callers 1,16,64,256] [--rows 1000]
- * [--only "GraphQL"] [--cpu-prof folder] [--json]`. *bare* is node:http and onnxruntime-node, micro-batched, *naive* the same with
+ * [--only "GraphQL"] [--api-flags "--cpu-prof --cpu-prof-dir=folder"] [--json]`. *bare* is node:http and onnxruntime-node, micro-batched, *naive* the same with
  * one run() per request; both answer the same single-row requests with the same model and check nothing. Ours is the API with
  * everything on and an API key, over an embedded PostgreSQL that syncs every commit. CPU is API and database together. The
  * servers are measured in turn, and ratios are taken within one run: compare nothing across machines or days.
@@ -191,7 +191,7 @@ function printAll(doors: readonly Door[]): void {
 }
 
 async function main(): Promise<void> {
-  const world = await makeWorld(args.includes('--cpu-prof') ? option('--cpu-prof', '.') : null);
+  const world = await makeWorld(option('--api-flags', '').split(' ').filter(Boolean));
   const children: ChildProcess[] = [];
   try {
     const bare = await startBare('bare', world.model, 'micro');

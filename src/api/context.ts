@@ -125,13 +125,16 @@ export function wantedTenant(request: IncomingMessage): string | null {
 }
 
 export function makeContext(credential: Credential | null, asking: Asking): RequestContext {
-  const { requestId, signal, address, publicUrl, keepSession, device } = asking;
+  const { requestId, signal, publicUrl, keepSession, device } = asking;
   const grant = credential?.grant;
   return {
     scope: grant ? makeScope({ ...grant, device, requestId, signal }) : null,
     account: credential?.account ?? null,
     requestId,
-    address,
+    // Read when it is asked for, which is seldom.
+    get address() {
+      return asking.address;
+    },
     publicUrl,
     keepSession,
   };

@@ -126,7 +126,9 @@ class Edge {
       device: await proveDevice(app, request, { presented, credential, publicUrl }),
       requestId,
       signal,
-      address: callerAddress(request, app.config.trustedProxies),
+      get address() {
+        return callerAddress(request, app.config.trustedProxies);
+      },
       publicUrl,
       keepSession: (session) => response.setHeader('set-cookie', sessionCookie(publicUrl, session)),
     });

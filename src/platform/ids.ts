@@ -34,7 +34,8 @@ export type IdKind = keyof typeof ID_PREFIXES;
 
 /** A new id: prefix, underscore, UUID version 7 (RFC 9562) without dashes, so that ids sort by the time they were made. */
 export function newId(kind: IdKind): string {
-  return `${ID_PREFIXES[kind]}_${newUuid().toString('hex')}`;
+  const at = drawUuid();
+  return `${ID_PREFIXES[kind]}_${pool.toString('hex', at, at + 16)}`;
 }
 
 const pool = Buffer.allocUnsafeSlow(256 * 16);
@@ -43,31 +44,33 @@ let lastMs = 0;
 let sequence = 0;
 
 /**
- * 16 bytes of a UUID version 7: 48 bits of milliseconds, a counter of 31 bits that starts at random in each millisecond (RFC 9562,
- * section 6.2, method 1), the rest random. Random bytes are drawn many at a time: one by one they cost ten times as much.
+ * Makes the next 16 bytes of the pool a UUID version 7 and returns their place: 48 bits of milliseconds, a counter of 31 bits that
+ * starts at random in each millisecond (RFC 9562, section 6.2, method 1), the rest random. Random bytes are drawn many at a time:
+ * one by one they cost ten times as much.
  */
-export function newUuid(): Buffer {
+function drawUuid(): number {
   if (used === pool.length) {
     randomFillSync(pool);
     used = 0;
   }
-  const bytes = Buffer.from(pool.subarray(used, (used += 16)));
+  const at = used;
+  used += 16;
   const now = Date.now();
   if (now > lastMs) {
     lastMs = now;
-    sequence = bytes.readUInt32BE(6) >>> 1;
+    sequence = pool.readUInt32BE(at + 6) >>> 1;
   } else if (++sequence === 2 ** 31) {
     lastMs++;
     sequence = 0;
   }
-  bytes.writeUIntBE(lastMs, 0, 6);
+  pool.writeUIntBE(lastMs, at, 6);
   // Version, 12 bits of the counter, variant, 14 bits, and 5 more.
-  bytes[6] = 0x70 | (sequence >>> 27);
-  bytes[7] = (sequence >>> 19) & 0xff;
-  bytes[8] = 0x80 | ((sequence >>> 13) & 0x3f);
-  bytes[9] = (sequence >>> 5) & 0xff;
-  bytes[10] = ((sequence & 0x1f) << 3) | (bytes[10]! & 0x07);
-  return bytes;
+  pool[at + 6] = 0x70 | (sequence >>> 27);
+  pool[at + 7] = (sequence >>> 19) & 0xff;
+  pool[at + 8] = 0x80 | ((sequence >>> 13) & 0x3f);
+  pool[at + 9] = (sequence >>> 5) & 0xff;
+  pool[at + 10] = ((sequence & 0x1f) << 3) | (pool[at + 10]! & 0x07);
+  return at;
 }
 
 const ID = /^([a-z]{2,4})_[0-9a-f]{32}$/;
