@@ -176,17 +176,18 @@ describe('a request under way', () => {
 
   it('is refused when the period ends before it is recorded, by the clock of the database', async () => {
     const now = Date.now();
-    const period = { from: new Date(now - 60_000).toISOString(), until: new Date(now + 20_000).toISOString() };
+    const period = { from: new Date(now - 3_600_000).toISOString(), until: new Date(now + 15_000).toISOString() };
     const agreementId = await agree({ period });
     const { client } = await consumer.application();
     expect(await ask(client, agreementId)).toBe('ANSWERED');
     // The replicas believe that it is ten minutes earlier, and decide so.
     api.clock.forward(-600_000);
+    await delay(Math.max(0, now + 12_000 - Date.now()));
     try {
       const held = await hold(agreementId);
       const asked = ask(client, agreementId);
       await held.waiting();
-      await delay(Math.max(0, now + 20_100 - Date.now()));
+      await delay(Math.max(0, now + 15_100 - Date.now()));
       await held.release();
       expect(await asked).toBe('AGREEMENT_NOT_IN_FORCE');
     } finally {
