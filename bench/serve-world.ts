@@ -218,7 +218,7 @@ async function agree([provider, consumer]: readonly [Party, Party], endpointId: 
     { endpointId, consumerTenantId: consumer.tenantId, terms },
     'agreement { id }',
   );
-  for (const { owner } of [provider, consumer])
-    await owner.change('signAgreement', { agreementId: agreement.id }, 'agreement { state }');
+  for (const { owner, password } of [provider, consumer])
+    await owner.change('signAgreement', { agreementId: agreement.id, password }, 'agreement { state }');
   return agreement.id;
 }

@@ -5,7 +5,7 @@ import { type Api, startApi } from '../../src/api/server.js';
 import { type App, openApp } from '../../src/app.js';
 import { forgetLineage } from '../domain/agreement-support.js';
 import { classifier, registerModel } from '../domain/serving-support.js';
-import { startTestApi, type TestApi, type TestTenant } from '../support/app.js';
+import { PASSWORD, startTestApi, type TestApi, type TestTenant } from '../support/app.js';
 import { type Client, makeClient } from '../support/client.js';
 import { inDatabase } from '../support/database.js';
 
@@ -54,7 +54,7 @@ async function agree(change: Record<string, unknown> = {}): Promise<string> {
     { endpointId, consumerTenantId: consumer.id, terms },
     'agreement { id }',
   );
-  const input = { agreementId: agreement.id };
+  const input = { agreementId: agreement.id, password: PASSWORD };
   for (const { owner } of [provider, consumer]) await owner.mutate('signAgreement', input, 'agreement { state }');
   return agreement.id;
 }
