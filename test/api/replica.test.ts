@@ -129,7 +129,7 @@ describe('who may ask', () => {
 
   it('is nobody without a proof where devices are required', async () => {
     const agreementId = await agree({ devices: { proof: 'REQUIRED', most: null } });
-    expect(await ask((await consumer.application()).client, agreementId)).toBe('DEVICE_REQUIRED');
+    expect(await ask((await consumer.application()).client, agreementId)).toBe('PROOF_REQUIRED');
   });
 
   it('is no more at a time than agreed, and the next when one is over, however it ended', async () => {
