@@ -32,7 +32,7 @@ import { EndpointService, offeredEndpoints } from './domain/serving/endpoint.ser
 import { Explainers } from './domain/serving/explainers.js';
 import { NoiseSource } from './domain/serving/noise-stream.js';
 import { Policies } from './domain/serving/policy.js';
-import { PredictService } from './domain/serving/predict.service.js';
+import { PredictService, type PredictServiceParts } from './domain/serving/predict.service.js';
 import { AccountService } from './domain/tenants/account.service.js';
 import { ApplicationService } from './domain/tenants/application.service.js';
 import { DeviceRow } from './domain/tenants/device.entity.js';
@@ -133,6 +133,19 @@ const MODEL_MEMORY_BYTES = 2 ** 30;
 /** What explains them. */
 const EXPLAINER_MEMORY_BYTES = 2 ** 28;
 
+type Shared = 'region' | 'salts' | 'batcher' | 'explainers' | 'noise';
+
+function makePredictions({ masterKey, region }: Config, parts: Omit<PredictServiceParts, Shared>): PredictService {
+  return new PredictService({
+    ...parts,
+    region,
+    salts: new Salts(masterKey),
+    batcher: new Batcher(),
+    explainers: new Explainers(parts.models, EXPLAINER_MEMORY_BYTES),
+    noise: new NoiseSource(masterKey),
+  });
+}
+
 /** The composition root: configuration -> database, services. `name` is the process's name in the log. */
 export async function openApp(config: Config, name: string, clock: Clock = systemClock): Promise<App> {
   const log = makeLog(config.logLevel, name);
@@ -159,24 +172,7 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
   const names = new EndpointNames(db.gate, listener);
   const ledger = new LedgerService({ pool: db.ledger, signer: logKeys, log });
   const sessions = new SessionPool(MODEL_MEMORY_BYTES);
-  const salts = new Salts(config.masterKey);
-  const explainers = new Explainers(models, EXPLAINER_MEMORY_BYTES);
-  const noise = new NoiseSource(config.masterKey);
-  const batcher = new Batcher();
-  const serving = {
-    clock,
-    log,
-    listener,
-    region: config.region,
-    policies,
-    models,
-    ledger,
-    salts,
-    sessions,
-    batcher,
-    explainers,
-    noise,
-  };
+  const predictions = makePredictions(config, { clock, log, listener, policies, models, ledger, sessions });
   return {
     config,
     clock,
@@ -220,7 +216,7 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
     agreementDevices: new AgreementDeviceService(db, clock, devices),
     usage: new UsageService({ db, clock, agreements }),
     endpoints: new EndpointService({ db, clock, models, agreements, policies, names }),
-    predictions: new PredictService(serving),
+    predictions,
     close: async () => {
       // What is under way is recorded and answered first.
       await ledger.close();
