@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import {
   getNamedType,
   type GraphQLField,
@@ -10,7 +10,6 @@ import {
   isRequiredArgument,
   isUnionType,
 } from 'graphql';
-import { generateKeyPairSync } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeSchema } from '../src/api/schema.js';
@@ -20,6 +19,7 @@ import { startWorkers, type Workers } from '../workers/main.js';
 import { ENDINGS, PROCESSORS } from '../workers/processors.js';
 import { PASSWORD, startTestApi, type TestApi, type TestTenant } from './support/app.js';
 import { scopeOf, upload as sendFile } from './domain/dataset-support.js';
+import { KIND_OF_ARGUMENT } from './support/kind-of-argument.js';
 import { makeData } from './workers/data.js';
 import { isOver, untilJob } from './workers/support.js';
 
@@ -28,50 +28,6 @@ import { isOver, untilJob } from './workers/support.js';
  * thing, of the right kind and real, and must answer exactly what it answers for an id that there is not. Then once more without
  * row-level security: each of the two locks must hold alone.
  */
-
-/** Which kind of thing an argument or input field means. A new one must be added here, or this test fails. */
-const KIND_OF_ARGUMENT: Record<string, IdKind> = {
-  tenantId: 'tenant',
-  memberId: 'membership',
-  applicationId: 'application',
-  apiKeyId: 'apiKey',
-  deviceId: 'device',
-  uploadId: 'upload',
-  datasetId: 'dataset',
-  datasetVersionId: 'datasetVersion',
-  splitId: 'split',
-  trainingId: 'training',
-  importId: 'modelImport',
-  studyId: 'study',
-  modelId: 'model',
-  modelVersionId: 'modelVersion',
-  versionId: 'modelVersion',
-  againstVersionId: 'modelVersion',
-  evaluationId: 'evaluation',
-  warmStartFrom: 'modelVersion',
-  endpointId: 'endpoint',
-  agreementId: 'agreement',
-  signingKeyId: 'signingKey',
-  'compareModelVersions(a)': 'modelVersion',
-  'compareModelVersions(b)': 'modelVersion',
-  'upload(id)': 'upload',
-  'dataset(id)': 'dataset',
-  'datasetVersion(id)': 'datasetVersion',
-  'split(id)': 'split',
-  'training(id)': 'training',
-  'evaluation(id)': 'evaluation',
-  'evaluationProgress(id)': 'evaluation',
-  'trainingProgress(id)': 'training',
-  'modelImport(id)': 'modelImport',
-  'importProgress(id)': 'modelImport',
-  'study(id)': 'study',
-  'tuningProgress(id)': 'study',
-  'model(id)': 'model',
-  'modelVersion(id)': 'modelVersion',
-  'endpoint(id)': 'endpoint',
-  'device(id)': 'device',
-  'agreement(id)': 'agreement',
-};
 
 /** Ids that only narrow a list down: another tenant's finds nothing. */
 const FILTERS = [

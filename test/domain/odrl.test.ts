@@ -34,14 +34,13 @@ const EVERY = [
   {
     ...LEAST,
     devices: { proof: 'OPTIONAL', most: 4 },
-    explanations: { kind: 'FULL' },
     disclosure: { kind: 'TOP_K', k: 2, digits: 6 },
   },
   {
     ...LEAST,
     disclosure: { kind: 'NOISY', epsilonMilliPerRow: 5, digits: 1, lower: -1.5, upper: 1e6, budgetMilli: 9 },
   },
-  { ...LEAST, disclosure: { kind: 'SCORES', digits: 3 } },
+  { ...LEAST, disclosure: { kind: 'SCORES', digits: 3 }, explanations: { kind: 'FULL' } },
 ].map(parseTerms);
 const policyOf = (terms: OdrlPolicy['terms']): OdrlPolicy => ({
   agreementId: id('agr', '1'),

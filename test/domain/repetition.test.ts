@@ -3,7 +3,7 @@ import canonicalize from 'canonicalize';
 import pg from 'pg';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Receipt } from '../../src/domain/metering/receipt.js';
-import { startTestApi, type TestApi, type TestTenant } from '../support/app.js';
+import { PASSWORD, startTestApi, type TestApi, type TestTenant } from '../support/app.js';
 import type { Client } from '../support/client.js';
 import { forgetLineage } from './agreement-support.js';
 import { classifier, registerModel } from './serving-support.js';
@@ -60,7 +60,7 @@ async function agree(change: Record<string, unknown> = {}): Promise<string> {
     { endpointId, consumerTenantId: consumer.id, terms },
     'agreement { id }',
   );
-  const input = { agreementId: agreement.id };
+  const input = { agreementId: agreement.id, password: PASSWORD };
   await provider.owner.mutate('signAgreement', input, 'agreement { state }');
   await consumer.owner.mutate('signAgreement', input, 'agreement { state }');
   return agreement.id;
