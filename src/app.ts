@@ -19,6 +19,7 @@ import { DatasetService } from './domain/datasets/dataset.service.js';
 import { SplitService } from './domain/datasets/split.service.js';
 import { UploadService } from './domain/datasets/upload.service.js';
 import { LedgerService, Salts } from './domain/metering/ledger.service.js';
+import { StatementService } from './domain/metering/statement.service.js';
 import { UsageService } from './domain/metering/usage.service.js';
 import { EvaluationRow } from './domain/models/evaluation.entity.js';
 import { EvaluationService } from './domain/models/evaluation.service.js';
@@ -123,6 +124,7 @@ export interface App {
   readonly agreements: AgreementService;
   readonly agreementDevices: AgreementDeviceService;
   readonly usage: UsageService;
+  readonly statements: StatementService;
   readonly endpoints: EndpointService;
   readonly predictions: PredictService;
   close(): Promise<void>;
@@ -215,6 +217,7 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
     agreements,
     agreementDevices: new AgreementDeviceService(db, clock, devices),
     usage: new UsageService({ db, clock, agreements }),
+    statements: new StatementService({ db, clock, agreements }),
     endpoints: new EndpointService({ db, clock, models, agreements, policies, names }),
     predictions,
     close: async () => {

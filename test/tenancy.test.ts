@@ -61,6 +61,7 @@ const TERMS = {
 /** What else an operation needs before it looks at the id. */
 const REST: Record<string, Record<string, unknown>> = {
   leaderboard: { target: 'bought' },
+  statement: { month: new Date().toISOString().slice(0, 7) },
   createDataset: { name: 'A dataset' },
   createSplit: { method: 'RANDOM' },
   createModel: { name: 'A model' },

@@ -19,6 +19,7 @@ import { SplitResolver, VersionSplitResolver } from '../domain/datasets/split.re
 import { ImportResolver } from '../domain/models/import.resolver.js';
 import { EvaluationResolver, VersionEvaluationResolver } from '../domain/models/evaluation.resolver.js';
 import { ModelResolver, ModelVersionResolver } from '../domain/models/model.resolver.js';
+import { StatementResolver, StatementVersionResolver } from '../domain/metering/statement.resolver.js';
 import { UsageResolver } from '../domain/metering/usage.resolver.js';
 import { AgreementEndpointResolver, EndpointResolver } from '../domain/serving/endpoint.resolver.js';
 import { PredictResolver } from '../domain/serving/predict.resolver.js';
@@ -61,6 +62,8 @@ const RESOLVERS: [ResolverClass, (app: App) => object][] = [
   [AgreementVersionResolver, () => new AgreementVersionResolver()],
   [SigningKeyResolver, (app) => new SigningKeyResolver(app.signingKeys)],
   [AgreementDeviceResolver, (app) => new AgreementDeviceResolver(app.agreementDevices)],
+  [StatementResolver, (app) => new StatementResolver(app.statements)],
+  [StatementVersionResolver, () => new StatementVersionResolver()],
   [UsageResolver, (app) => new UsageResolver(app.usage)],
   [EndpointResolver, (app) => new EndpointResolver(app.endpoints)],
   [AgreementEndpointResolver, (app) => new AgreementEndpointResolver(app.endpoints)],

@@ -209,6 +209,19 @@ describe('predict', () => {
         allowance: { rowsLeftToday: 0, rowsTotal: 100 },
       },
     });
+    const stated = `statement(agreementId: "${id}", month: "${new Date().toISOString().slice(0, 7)}") { requests rows isFinal csv json digestHex
+      days { rows refusals { code } } latency { p50Us p95Us p99Us } logIndex { first last } amounts { dueMinorUnits }
+      versions { version rows isLatencyKept availabilityBasisPoints delivery { p95LatencyMs } price { currency } minorUnits } }`;
+    const [mine, yours] = [await provider.owner.query(`{ ${stated} }`), await consumer.owner.query(`{ ${stated} }`)];
+    expect(mine).toEqual(yours);
+    expect(mine).toMatchObject({
+      statement: {
+        requests: 100,
+        rows: 100,
+        isFinal: false,
+        versions: [{ rows: 100, availabilityBasisPoints: 10_000 }],
+      },
+    });
     await end(id);
   });
 

@@ -18,6 +18,7 @@ import { type Agreement, columnsOf, type Known, openVersion, partyOf, rulesOf, s
 export { PURPOSES, type Purpose, purposeAllowed } from './purpose.js';
 export { type AgreementState, stateAt } from './step.js';
 export { DISCLOSURE_ENFORCEMENT } from './enforcement.js';
+export { amountOf, creditOf } from './settlement.js';
 export { type Disclosure, disclosureMisfit, type Explanations, readTerms, type Terms } from './terms.js';
 export type { AgreementFilter } from './agreement.repo.js';
 export type { Agreement, AgreementVersion } from './view.js';

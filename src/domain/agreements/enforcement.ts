@@ -10,7 +10,6 @@ interface Enforcement {
 
 const enforced = (sentence: string): Enforcement => ({ status: 'ENFORCED', sentence });
 const notEnforced = (sentence: string): Enforcement => ({ status: 'NOT_ENFORCED', sentence });
-const NOT_YET = 'Recorded and signed, but nothing in this version holds anybody to it.';
 
 /**
  * The one table of what is enforced. Whoever builds the enforcement of a term changes its line here and in docs/agreements.md in the
@@ -37,8 +36,12 @@ export const ENFORCEMENT: Record<Exclude<TermName, 'disclosure'>, Enforcement> =
   dataUse: enforced(
     'The platform keeps no inputs, so that nobody can keep them or train on them, whatever is allowed.',
   ),
-  delivery: notEnforced(NOT_YET),
-  price: enforced('The settlement counts rows and what they cost; nothing is paid through the platform.'),
+  delivery: enforced(
+    'Monthly statements measure latency and availability from what was recorded, and count the credit; there are no jobs under agreements whose deadline could be missed.',
+  ),
+  price: enforced(
+    'Monthly statements and the settlement count rows and what they cost; nothing is paid through the platform.',
+  ),
   noticeDays: enforced('An agreement stays in force to the end of the notice, unless both parties end it.'),
   renewal: enforced('The platform prolongs the period before it ends, unless a party has stopped it.'),
   governingLaw: notEnforced('Words for people and courts.'),

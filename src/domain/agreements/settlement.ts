@@ -11,9 +11,19 @@ export interface SettledVersion {
   readonly terms: Pick<Terms, 'price'>;
 }
 
-/** `rows` that cost `minorUnits` a thousand, rounded to the nearest whole minor unit, of ties the larger. Exact. */
+/** `rows` that cost `minorUnits` a thousand, in whole minor units. */
 export function amountOf(rows: number, minorUnits: number): number {
-  return Number((2n * BigInt(rows) * BigInt(minorUnits) + 1000n) / 2000n);
+  return roundHalfUp(rows, minorUnits, 1000n);
+}
+
+/** What of an amount is credited: so many hundredths of a per cent, in whole minor units. */
+export function creditOf(amount: number, basisPoints: number): number {
+  return roundHalfUp(amount, basisPoints, 10_000n);
+}
+
+/** a b / divisor of numbers from 0 on, rounded to the nearest whole number, of ties the larger. Exact. */
+function roundHalfUp(a: number, b: number, divisor: bigint): number {
+  return Number((2n * BigInt(a) * BigInt(b) + divisor) / (2n * divisor));
 }
 
 /**

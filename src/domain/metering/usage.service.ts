@@ -17,12 +17,17 @@ export interface UsageFigures {
   readonly refusals: readonly RefusalCount[];
 }
 
+export interface UsageDay extends UsageFigures {
+  /** UTC, YYYY-MM-DD. */
+  readonly day: string;
+}
+
 export interface Usage extends UsageFigures {
   readonly agreementId: string;
   readonly from: Date;
   readonly until: Date;
   /** Days with any request, in order. */
-  readonly days: readonly (UsageFigures & { readonly day: string })[];
+  readonly days: readonly UsageDay[];
 }
 
 /** What is used up and what is left, from the counters that the ledger admits by. */
@@ -52,14 +57,7 @@ export class UsageService {
       throw new AppError('INVALID_INPUT', 'from must lie before until, by at most 400 days.', { field: 'from' });
     const agreement = await this.parts.agreements.get(scope, agreementId);
     const rows = await inTenant(this.parts.db, scope, (tx) => listUsage(tx, agreement.id, from, until));
-    const days = [...new Set(rows.map((row) => row.day))];
-    return {
-      agreementId: agreement.id,
-      from,
-      until,
-      ...figuresOf(rows),
-      days: days.map((day) => ({ day, ...figuresOf(rows.filter((row) => row.day === day)) })),
-    };
+    return { agreementId: agreement.id, from, until, ...figuresOf(rows), days: daysOf(rows) };
   }
 
   async allowance(scope: Scope, agreementId: string): Promise<Allowance> {
@@ -83,7 +81,12 @@ export class UsageService {
   }
 }
 
-function figuresOf(rows: readonly UsageRow[]): UsageFigures {
+export function daysOf(rows: readonly UsageRow[]): UsageDay[] {
+  const days = [...new Set(rows.map((row) => row.day))].sort();
+  return days.map((day) => ({ day, ...figuresOf(rows.filter((row) => row.day === day)) }));
+}
+
+export function figuresOf(rows: readonly Omit<UsageRow, 'day'>[]): UsageFigures {
   const figures = { requests: 0, rows: 0 };
   const refusals = new Map<string, number>();
   for (const row of rows) {

@@ -1,0 +1,82 @@
+import type { Tx } from '../../platform/db.js';
+import { OUTCOMES, outcomeName } from '../audit/audit.service.js';
+import type { UsageRow } from './usage.repo.js';
+
+/** In microseconds: so many of 100 answers took no longer. */
+export interface Latency {
+  readonly p50Us: number;
+  readonly p95Us: number;
+  readonly p99Us: number;
+}
+
+export interface StatedRow extends UsageRow {
+  /** Of the agreement. */
+  readonly version: number;
+}
+
+/** What was recorded, as one snapshot has it. */
+export interface Stated {
+  readonly rows: readonly StatedRow[];
+  /** Null: nothing was answered of which the time is known. */
+  readonly latency: Latency | null;
+  readonly latencyByVersion: ReadonlyMap<number, Latency>;
+  /** Of the entries counted: the first and the last. */
+  readonly logIndex: { readonly first: number; readonly last: number } | null;
+}
+
+interface Group {
+  readonly isTotal: boolean;
+  readonly version: number | null;
+  readonly day: string | null;
+  readonly code: number | null;
+  readonly refusal: string | null;
+  readonly requests: number;
+  readonly rows: number;
+  readonly first: number | null;
+  readonly last: number | null;
+  readonly percentiles: readonly [number, number, number] | null;
+}
+
+/**
+ * From the entries that `listUsage` counts, in one statement and so from one snapshot. `until` is exclusive. Canonical JSON escapes the
+ * quotes in a caller's text, so that none can look like the version. Predictions made before there was a table for them were made
+ * when agreements had one version, and their time was not taken.
+ */
+export async function readStated(tx: Tx, agreementId: string, from: Date, until: Date): Promise<Stated> {
+  const groups = await tx.query<Group[]>(
+    `with context as materialized (
+       select id, substring(content from '"agreementVersion":([0-9]+)')::int as version from prediction_context
+         where $4 in (tenant_id, counterparty_tenant_id) and agreement_id = $1
+     ), entry as (
+       select e.log_index, to_char(e.at at time zone 'UTC', 'YYYY-MM-DD') as day, c.version, e.code::int, null as refusal, e.row_count, e.duration_us
+         from prediction_entry e join context c on c.id = e.context_id where e.at >= $2 and e.at < $3
+       union all
+       select log_index, to_char(at at time zone 'UTC', 'YYYY-MM-DD'), 1, case when refusal_code is null then $5::int end, refusal_code, row_count, null
+         from audit_entry where $4 in (tenant_id, counterparty_tenant_id) and agreement_id = $1 and at >= $2 and at < $3
+     )
+     select grouping(version) = 1 as "isTotal", version, day, code, refusal, count(*) as requests, coalesce(sum(row_count), 0)::bigint as rows,
+       min(log_index) as first, max(log_index) as last,
+       percentile_disc(array[0.5, 0.95, 0.99]) within group (order by duration_us) filter (where code = $5) as percentiles
+     from entry group by grouping sets ((version, day, code, refusal), (version), ()) order by version, day, code, refusal`,
+    [agreementId, from, until, tx.tenantId, OUTCOMES.ANSWERED],
+  );
+  const rows = groups.flatMap(({ version, day, code, refusal, requests, rows }) => {
+    if (version === null || day === null) return [];
+    const refusalCode = code === OUTCOMES.ANSWERED ? null : (refusal ?? outcomeName(code!));
+    return [{ version, day, refusalCode, requests, rows }];
+  });
+  const latencyByVersion = new Map<number, Latency>();
+  for (const { version, day, percentiles } of groups)
+    if (version !== null && day === null && percentiles) latencyByVersion.set(version, latencyOf(percentiles));
+  const { first, last, percentiles } = groups.find(({ isTotal }) => isTotal)!;
+  return {
+    rows,
+    latency: percentiles && latencyOf(percentiles),
+    latencyByVersion,
+    logIndex: first === null ? null : { first, last: last! },
+  };
+}
+
+function latencyOf([p50Us, p95Us, p99Us]: readonly [number, number, number]): Latency {
+  return { p50Us, p95Us, p99Us };
+}

@@ -1,0 +1,165 @@
+import { createHash } from 'node:crypto';
+import canonicalize from 'canonicalize';
+import {
+  type Agreement,
+  type AgreementVersion,
+  amountOf,
+  creditOf,
+  type Terms,
+} from '../agreements/agreement.service.js';
+import type { Outcome } from '../audit/audit.service.js';
+import type { Latency, Stated } from './statement.repo.js';
+import { daysOf, figuresOf, type UsageDay, type UsageFigures } from './usage.service.js';
+
+/** Refusals that are the provider's or the platform's doing. All others are what was agreed, or what the caller sent. */
+const UNDELIVERED: readonly string[] = ['ENDPOINT_NOT_READY', 'INTERNAL'] satisfies Outcome[];
+
+/** What was made under one version of the terms. */
+export interface StatementVersion extends UsageFigures {
+  readonly version: number;
+  readonly documentDigestHex: string;
+  readonly latency: Latency | null;
+  /** Requests answered, of those that the provider and the platform had to answer; rounded down. Null: there were none. */
+  readonly availabilityBasisPoints: number | null;
+  /** What was promised. */
+  readonly delivery: Terms['delivery'];
+  /** Null: nothing was promised, or there was nothing to judge by. */
+  readonly isLatencyKept: boolean | null;
+  readonly isAvailabilityKept: boolean | null;
+  readonly price: Terms['price'];
+  /** Null: there is no price. */
+  readonly minorUnits: number | null;
+  readonly creditMinorUnits: number | null;
+}
+
+export interface StatementAmount {
+  readonly currency: string;
+  readonly minorUnits: number;
+  readonly creditMinorUnits: number;
+  /** What is left after the credit. */
+  readonly dueMinorUnits: number;
+}
+
+export interface StatementFigures extends UsageFigures {
+  readonly format: 'concordat-statement/1';
+  readonly agreementId: string;
+  readonly providerTenantId: string;
+  readonly consumerTenantId: string;
+  readonly endpointId: string;
+  /** UTC, YYYY-MM. */
+  readonly month: string;
+  /** The part of the month in which the agreement stood. */
+  readonly from: Date;
+  readonly until: Date;
+  readonly days: readonly UsageDay[];
+  readonly latency: Latency | null;
+  /** That were in force in the month; oldest first. */
+  readonly versions: readonly StatementVersion[];
+  readonly amounts: readonly StatementAmount[];
+  readonly logIndex: Stated['logIndex'];
+}
+
+/** What the month of an agreement comes to. Null: the agreement did not stand in it. Pure. */
+export function statementOf(
+  agreement: Agreement,
+  { month, start, end }: { month: string; start: Date; end: Date },
+  stated: Stated,
+): StatementFigures | null {
+  const life = lifeOf(agreement);
+  if (!life || life.from >= end || life.until <= start) return null;
+  const from = life.from > start ? life.from : start;
+  const until = life.until < end ? life.until : end;
+  const agreed = agreement.versions.filter(({ agreedAt }) => agreedAt !== null);
+  const versions = agreed
+    .filter(({ version, agreedAt }, i) => {
+      const isInForce = agreedAt! < until && (agreed[i + 1]?.agreedAt ?? until) > from;
+      return isInForce || stated.rows.some((row) => row.version === version);
+    })
+    .map((version) => versionOf(version, stated));
+  const { id: agreementId, providerTenantId, consumerTenantId, endpointId } = agreement;
+  return {
+    format: 'concordat-statement/1',
+    ...{ agreementId, providerTenantId, consumerTenantId, endpointId },
+    ...{ month, from, until },
+    ...figuresOf(stated.rows),
+    days: daysOf(stated.rows),
+    latency: stated.latency,
+    versions,
+    amounts: amountsOf(versions),
+    logIndex: stated.logIndex,
+  };
+}
+
+/** From the first moment in force to the end as things stand; null if it never was in force. */
+function lifeOf({ versions, validUntil, settlement }: Agreement): { from: Date; until: Date } | null {
+  const starts = versions.flatMap(({ agreedAt, terms }) =>
+    agreedAt ? [Math.max(agreedAt.getTime(), Date.parse(terms.period.from))] : [],
+  );
+  if (starts.length === 0) return null;
+  const ended = settlement && (JSON.parse(settlement.document) as { endedAt: string }).endedAt;
+  return { from: new Date(Math.min(...starts)), until: ended === null ? validUntil : new Date(ended) };
+}
+
+function versionOf({ version, documentDigestHex, terms }: AgreementVersion, stated: Stated): StatementVersion {
+  const { delivery, price } = terms;
+  const figures = figuresOf(stated.rows.filter((row) => row.version === version));
+  const latency = stated.latencyByVersion.get(version) ?? null;
+  const failed = figures.refusals.filter(({ code }) => UNDELIVERED.includes(code));
+  const asked = failed.reduce((sum, { requests }) => sum + requests, figures.requests);
+  const availabilityBasisPoints = asked === 0 ? null : Number((10_000n * BigInt(figures.requests)) / BigInt(asked));
+  const most = delivery?.p95LatencyMs ?? null;
+  const least = delivery?.availabilityBasisPoints ?? null;
+  const isLatencyKept = most === null || latency === null ? null : latency.p95Us <= most * 1000;
+  // A whole number is reached by the share if it is by the share rounded down.
+  const isAvailabilityKept =
+    least === null || availabilityBasisPoints === null ? null : availabilityBasisPoints >= least;
+  const minorUnits = price && amountOf(figures.rows, price.minorUnitsPerThousandRows);
+  const isMissed = isLatencyKept === false || isAvailabilityKept === false;
+  return {
+    ...{ version, documentDigestHex },
+    ...figures,
+    ...{ latency, availabilityBasisPoints, delivery, isLatencyKept, isAvailabilityKept, price, minorUnits },
+    creditMinorUnits: minorUnits === null ? null : isMissed ? creditOf(minorUnits, delivery!.creditBasisPoints) : 0,
+  };
+}
+
+/** By currency, which an amendment may change. */
+function amountsOf(versions: readonly StatementVersion[]): StatementAmount[] {
+  const currencies = [...new Set(versions.flatMap(({ price }) => (price ? [price.currency] : [])))].sort();
+  return currencies.map((currency) => {
+    const priced = versions.filter(({ price }) => price?.currency === currency);
+    const minorUnits = priced.reduce((sum, one) => sum + one.minorUnits!, 0);
+    const creditMinorUnits = priced.reduce((sum, one) => sum + one.creditMinorUnits!, 0);
+    return { currency, minorUnits, creditMinorUnits, dueMinorUnits: minorUnits - creditMinorUnits };
+  });
+}
+
+/** Canonical JSON (RFC 8785), and its SHA-256, by which the parties compare. */
+export function documentOf(figures: StatementFigures): { readonly json: string; readonly digestHex: string } {
+  const json = canonicalize(figures)!;
+  return { json, digestHex: createHash('sha256').update(json, 'utf8').digest('hex') };
+}
+
+const CSV_COLUMNS = [
+  ...['line', 'day', 'version', 'code', 'requests', 'rows'],
+  ...['p50Us', 'p95Us', 'p99Us', 'currency', 'minorUnits'],
+] as const;
+type CsvLine = Partial<Record<(typeof CSV_COLUMNS)[number], string | number>>;
+
+/**
+ * RFC 4180. Lines `USAGE` by day, version and outcome; `AMOUNT` and `CREDIT` by version; `DUE` by currency. What is in it is numbers,
+ * days and codes: nothing to be quoted, and nothing that a spreadsheet takes for a formula.
+ */
+export function csvOf({ versions, amounts }: StatementFigures, stated: Stated): string {
+  const lines: CsvLine[] = [
+    ...stated.rows.map(({ refusalCode, ...row }) => ({ line: 'USAGE', code: refusalCode ?? 'ANSWERED', ...row })),
+    ...versions.flatMap(({ version, requests, rows, latency, price, minorUnits, creditMinorUnits }): CsvLine[] => {
+      const money = (amount: number | null) => price && { currency: price.currency, minorUnits: amount! };
+      const amount = { line: 'AMOUNT', version, requests, rows, ...latency, ...money(minorUnits) };
+      return price ? [amount, { line: 'CREDIT', version, ...money(creditMinorUnits) }] : [amount];
+    }),
+    ...amounts.map(({ currency, dueMinorUnits }) => ({ line: 'DUE', currency, minorUnits: dueMinorUnits })),
+  ];
+  const cells = lines.map((line) => CSV_COLUMNS.map((column) => line[column] ?? '').join(','));
+  return [CSV_COLUMNS.join(','), ...cells, ''].join('\r\n');
+}
