@@ -74,13 +74,12 @@ export async function governedDoors(world: World): Promise<Door[]> {
     ...door,
     name: 'Open Inference',
     expected: '"outputs":',
+    // The one matrix that stock clients send for an all-numeric model, row after row.
     requests: made(`/v2/models/${endpointId}/infer`, headers, (columns) => {
-      const inputs = Object.entries(columns).map(([name, data]) => ({
-        name,
-        shape: [data.length],
-        datatype: 'FP32',
-        data,
-      }));
+      const values = Object.values(columns);
+      const shape = [values[0]!.length, values.length];
+      const data = values[0]!.flatMap((_, row) => values.map((column) => column[row]!));
+      const inputs = [{ name: 'input', shape, datatype: 'FP32', data }];
       return JSON.stringify({ inputs, parameters: { agreement: agreementId, purpose: 'OPERATIONS' } });
     }),
   };

@@ -13,6 +13,7 @@ import { Printer } from '../src/cli/demo-print.js';
 import { dataset, join as joinTenant, type Party, send, settled } from '../src/cli/demo-steps.js';
 import { loadConfig } from '../src/config.js';
 import { ensureOperator } from '../src/domain/tenants/account.service.js';
+import { NODE_FLAGS } from '../src/launch/child.mjs';
 import { openHome } from '../src/launch/home.mjs';
 import { removeHome } from '../src/launch/postgres-files.mjs';
 import { startPostgres } from '../src/launch/postgres.mjs';
@@ -86,7 +87,7 @@ export async function makeWorld(flags: string[]): Promise<World> {
 }
 
 function start(program: string, env: Record<string, string>, flags: string[] = []): ChildProcess {
-  const child = spawn(process.execPath, ['--enable-source-maps', ...flags, join('dist', program)], {
+  const child = spawn(process.execPath, [...NODE_FLAGS, ...flags, join('dist', program)], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'inherit', 'pipe'],
   });
