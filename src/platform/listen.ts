@@ -51,12 +51,23 @@ class Touch {
   }
 }
 
+/** One statement at a time: those that come meanwhile wait. pg's own queue for overlapping ones is on its way out. */
+function inTurn(client: pg.Client): (text: string) => Promise<unknown> {
+  let before: Promise<unknown> = Promise.resolve();
+  return (text) => {
+    const answer = before.then(() => client.query(text));
+    before = answer.catch(() => undefined);
+    return answer;
+  };
+}
+
 /** One LISTEN connection for all of a process's channels. It comes back by itself; a connection that is silently dead is noticed by pings. */
 export function openListener(url: string): Listener {
   const channels = new Map<string, Set<Heard>>();
   const closing = new AbortController();
   const touch = new Touch();
-  let client: pg.Client | null = null;
+  /** To the connection that stands. */
+  let query: ReturnType<typeof inTurn> | null = null;
 
   const tellAll = () => {
     for (const listeners of channels.values()) for (const heard of listeners) heard(null);
@@ -74,7 +85,9 @@ export function openListener(url: string): Listener {
     });
     try {
       await made.connect();
-      for (const channel of channels.keys()) await made.query(`listen ${pg.escapeIdentifier(channel)}`);
+      // From now on who begins to listen says so itself.
+      const ask = (query = inTurn(made));
+      for (const channel of channels.keys()) await ask(`listen ${pg.escapeIdentifier(channel)}`);
     } catch (error) {
       await made.end().catch(() => undefined);
       throw error;
@@ -82,26 +95,26 @@ export function openListener(url: string): Listener {
     return made;
   };
   /** Stays until the connection is lost. */
-  const attend = async (made: pg.Client) => {
+  const attend = async () => {
     while (!closing.signal.aborted) {
-      await made.query('select 1');
+      await query!('select 1');
       touch.renew();
       await delay(PING_MS, undefined, { signal: closing.signal }).catch(() => undefined);
     }
   };
   const loop = async () => {
     while (!closing.signal.aborted) {
+      let lost: pg.Client | null = null;
       try {
-        client = await connect();
+        lost = await connect();
         // What is known is read again before it is trusted again.
         tellAll();
         touch.renew();
-        await attend(client);
+        await attend();
       } catch {
         touch.lose();
       }
-      const lost = client;
-      client = null;
+      query = null;
       // A connection whose other end is silent may never end in order.
       await Promise.race([lost?.end().catch(() => undefined), delay(RETRY_MS)]);
       await delay(RETRY_MS, undefined, { signal: closing.signal }).catch(() => undefined);
@@ -115,7 +128,7 @@ export function openListener(url: string): Listener {
       channels.set(channel, listeners.add(heard));
       // A failure shows at the next ping, and the next connection listens to every channel.
       if (listeners.size === 1)
-        client?.query(`listen ${pg.escapeIdentifier(channel)}`).then(
+        query?.(`listen ${pg.escapeIdentifier(channel)}`).then(
           () => heard(null),
           () => undefined,
         );

@@ -3,6 +3,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
 import { expect, it } from 'vitest';
 import { openListener } from '../../src/platform/listen.js';
 import { createTestDatabase } from '../support/database.js';
@@ -50,6 +51,39 @@ it('notices a connection that is open and silent, and comes back by another', as
     for (const socket of sockets) socket.destroy();
     proxy.close();
     rmSync(folder, { recursive: true, force: true });
+    await database.drop();
+  }
+});
+
+it('asks one thing at a time, whoever begins to listen meanwhile', async () => {
+  const database = await createTestDatabase();
+  const listener = openListener(database.databaseUrl);
+  const warnings: Error[] = [];
+  const warn = (warning: Error) => warnings.push(warning);
+  process.on('warning', warn);
+  const heard = new Map<string, (string | null)[]>();
+  try {
+    listener.on('concordat_first', () => undefined);
+    await until(() => listener.isInTouch());
+    for (const channel of ['concordat_a', 'concordat_b', 'concordat_c']) {
+      heard.set(channel, []);
+      listener.on(channel, (payload) => heard.get(channel)!.push(payload));
+    }
+    await until(() => [...heard.values()].every((news) => news.length === 1));
+    const other = new pg.Client(database.databaseUrl);
+    await other.connect();
+    await other.query(`select pg_notify('concordat_b', 'news')`);
+    await other.end();
+    await until(() => heard.get('concordat_b')!.length === 2);
+    expect(Object.fromEntries(heard)).toEqual({
+      concordat_a: [null],
+      concordat_b: [null, 'news'],
+      concordat_c: [null],
+    });
+    expect(warnings.map(String)).toEqual([]);
+  } finally {
+    process.off('warning', warn);
+    await listener.close();
     await database.drop();
   }
 });
