@@ -3,13 +3,13 @@ import canonicalize from 'canonicalize';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { FittedModel } from '../../src/ml/core/model.js';
 import { Pace } from '../../src/ml/core/pace.js';
-import type { Table } from '../../src/ml/core/table.js';
 import { withReference } from '../../src/ml/evaluate/reference.js';
 import { PASSWORD, startTestApi, type TestApi, type TestTenant } from '../support/app.js';
 import { rawRequest } from '../support/client.js';
 import { randomModel } from '../ml/onnx-models.js';
-import { freshSeed, requestColumns } from '../ml/tables.js';
+import { freshSeed } from '../ml/tables.js';
 import { forgetLineage } from './agreement-support.js';
+import { columnsFor, groupsUnder, rowOf, RULES } from './disclosure-support.js';
 import { classifier, registerModel } from './serving-support.js';
 
 let api: TestApi;
@@ -113,32 +113,6 @@ async function bytesOf(input: object): Promise<string> {
   return JSON.stringify([status, kept, masked.replace(receipt, '…')]);
 }
 
-/** What each rule tells of a row, said without haste: rows of which it tells the same must be told apart by nothing. */
-const RULES: [string, object, (label: string, scores: [string, number][]) => unknown][] = [
-  ['LABEL_ONLY', { kind: 'LABEL_ONLY' }, (label) => label],
-  ['SCORES', { kind: 'SCORES', digits: 1 }, (label, scores) => [label, scores.map(([, s]) => tenths(s))]],
-  [
-    'TOP_K',
-    { kind: 'TOP_K', k: 1, digits: 1 },
-    (label, scores) => {
-      const most = Math.max(...scores.map(([, s]) => tenths(s)));
-      const best = scores.filter(([, s]) => tenths(s) === most).map(([name]) => name);
-      return [label, best.includes(label) ? label : best[0], most];
-    },
-  ],
-  [
-    'ABOVE',
-    { kind: 'ABOVE', threshold: 0.4, digits: 1 },
-    (label, scores) => {
-      const told = scores.filter(([, s]) => tenths(s) >= 4).map(([name, s]) => [name, tenths(s)]);
-      return [told.some(([name]) => name === label) ? label : null, told];
-    },
-  ],
-];
-const tenths = (s: number) => Math.round(s * 10);
-const rowOf = (columns: Record<string, unknown[]>, i: number) =>
-  Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, [values[i]]]));
-
 describe('an answer', () => {
   let endpointId: string;
   let columns: Record<string, unknown[]>;
@@ -158,13 +132,7 @@ describe('an answer', () => {
 
   it.each(RULES)('under %s is the same to the byte for rows that the rule makes equal', async (_, disclosure, rule) => {
     const agreementId = await agree(endpointId, { disclosure });
-    const groups = new Map<string, number[]>();
-    for (let i = 0; i < ROWS; i++) {
-      const scores = Object.keys(full.scores!).map((name): [string, number] => [name, full.scores![name]![i]!]);
-      const name = JSON.stringify(rule(full.labels![i]!, scores));
-      groups.set(name, [...(groups.get(name) ?? []), i]);
-    }
-    const alike = [...groups.values()].filter(({ length }) => length > 1).slice(0, 12);
+    const alike = groupsUnder(rule, full).slice(0, 12);
     expect(alike.length, `seed ${seed}`).toBeGreaterThan(0);
     const seen = new Set<string>();
     for (const [first, ...others] of alike) {
@@ -203,11 +171,6 @@ describe('an answer', () => {
       expect(await refused(terms), JSON.stringify(terms)).toBe('INVALID_INPUT');
   });
 });
-
-function columnsFor(fitted: FittedModel, table: Table): Record<string, unknown[]> {
-  const columns = requestColumns(table, all);
-  return Object.fromEntries(fitted.inputs.map(({ name }) => [name, columns[name]!]));
-}
 
 describe('an explanation', () => {
   let endpointId: string;
