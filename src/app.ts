@@ -8,6 +8,8 @@ import {
 } from './domain/agreements/agreement.entity.js';
 import { AgreementDeviceService } from './domain/agreements/agreement-device.service.js';
 import { AgreementService } from './domain/agreements/agreement.service.js';
+import { LicenceService } from './domain/agreements/licence.service.js';
+import { Licensing } from './domain/agreements/licensing.js';
 import { SigningKeyService } from './domain/agreements/signing-key.service.js';
 import { AuditEntryRow } from './domain/audit/audit.entity.js';
 import { AuditService } from './domain/audit/audit.service.js';
@@ -121,6 +123,7 @@ export interface App {
   readonly studies: StudyService;
   readonly evaluations: EvaluationService;
   readonly signingKeys: SigningKeyService;
+  readonly licences: LicenceService;
   readonly agreements: AgreementService;
   readonly agreementDevices: AgreementDeviceService;
   readonly usage: UsageService;
@@ -167,7 +170,7 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
   const trainings = new TrainingService(db, clock, models, splits);
   const accounts = new AccountService(db, clock);
   const signingKeys = new SigningKeyService({ db, clock, keys: blobs.keys, accounts });
-  const agreements = new AgreementService({ db, clock, keys: signingKeys, endpoints: offeredEndpoints });
+  const agreements = new AgreementService({ db, clock, keys: signingKeys, licensing: new Licensing(offeredEndpoints) });
   const credentials = new CredentialService(db, clock, listener);
   const devices = new DeviceService(db, clock);
   const policies = new Policies(db.gate, listener);
@@ -191,13 +194,7 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
     tenants: new TenantService(db, clock),
     applications: new ApplicationService(db, clock, credentials),
     devices,
-    proofs: new ProofService({
-      gate: db.gate,
-      clock,
-      listener,
-      masterKey: config.masterKey,
-      needsNonce: config.dpopNonce,
-    }),
+    proofs: new ProofService({ gate: db.gate, clock, listener, masterKey, needsNonce: config.dpopNonce }),
     blobs,
     uploads: new UploadService(db, clock, blobs, config),
     datasets,
@@ -214,6 +211,7 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
       specOf: (tx, version) => trainings.specOf(tx, version),
     }),
     signingKeys,
+    licences: new LicenceService({ db, clock, datasets }),
     agreements,
     agreementDevices: new AgreementDeviceService(db, clock, devices),
     usage: new UsageService({ db, clock, agreements }),

@@ -18,6 +18,7 @@ import { PredictionEntries0000000000014 } from '../migrations/0014-prediction-en
 import { AgreementLife0000000000015 } from '../migrations/0015-agreement-life.js';
 import { TransparencyLog0000000000016 } from '../migrations/0016-transparency-log.js';
 import { Devices0000000000019 } from '../migrations/0019-devices.js';
+import { Licence0000000000021 } from '../migrations/0021-licence.js';
 import { ConfigError, loadConfig } from './config.js';
 import { ensureOperator } from './domain/tenants/account.service.js';
 import {
@@ -50,6 +51,7 @@ export const MIGRATIONS = [
   AgreementLife0000000000015,
   TransparencyLog0000000000016,
   Devices0000000000019,
+  Licence0000000000021,
 ];
 
 /** Any number will do as long as every version of Concordat uses the same: two starts at once migrate one after the other. */

@@ -82,6 +82,7 @@ const REST: Record<string, Record<string, unknown>> = {
     features: ['age'],
   },
   offerAgreement: { terms: TERMS },
+  declareDataLicence: { mayBeOffered: true },
   counterAgreement: { terms: TERMS },
   amendAgreement: { terms: TERMS },
   signAgreement: { password: PASSWORD, signatureBase64: Buffer.alloc(64).toString('base64') },
@@ -159,6 +160,9 @@ async function makeWorld(tenant: TestTenant): Promise<World> {
     { endpointId: endpoint.id, consumerTenantId: third.id, ...REST.offerAgreement },
     'agreement { id }',
   );
+  // What stands by now breaks it.
+  const licence = { datasetVersionId: data.datasetVersionId, mayBeOffered: false };
+  await owner.mutate('declareDataLicence', licence, 'licence { mayBeOffered }');
   const { upload } = await owner.mutate<{ upload: { id: string } }>(
     'createUpload',
     { sizeBytes: 3, sha256: '0'.repeat(64) },

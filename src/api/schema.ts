@@ -10,6 +10,7 @@ import {
 import { buildSchemaSync, type NonEmptyArray } from 'type-graphql';
 import type { App } from '../app.js';
 import { AgreementResolver, AgreementVersionResolver } from '../domain/agreements/agreement.resolver.js';
+import { LicenceResolver } from '../domain/agreements/licence.resolver.js';
 import { SigningKeyResolver } from '../domain/agreements/signing-key.resolver.js';
 import { AgreementDeviceResolver } from '../domain/agreements/agreement-device.resolver.js';
 import { AuditResolver } from '../domain/audit/audit.resolver.js';
@@ -60,6 +61,7 @@ const RESOLVERS: [ResolverClass, (app: App) => object][] = [
   [TrialResolver, () => new TrialResolver()],
   [AgreementResolver, (app) => new AgreementResolver(app.agreements)],
   [AgreementVersionResolver, () => new AgreementVersionResolver()],
+  [LicenceResolver, (app) => new LicenceResolver(app.licences)],
   [SigningKeyResolver, (app) => new SigningKeyResolver(app.signingKeys)],
   [AgreementDeviceResolver, (app) => new AgreementDeviceResolver(app.agreementDevices)],
   [StatementResolver, (app) => new StatementResolver(app.statements)],

@@ -62,11 +62,28 @@ export async function continueIn(tx: Tx, tenantId: string): Promise<void> {
   await become(tx, tenantId);
 }
 
+/**
+ * Does a part of the work in the name of another tenant, in the same transaction, and is then again what it was, also after an error.
+ * Only for the provider's side of an agreement to which the tenant of the transaction is a party.
+ */
+export async function inNameOf<T>(tx: Tx, tenantId: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+  const before = tx.tenantId;
+  if (tenantId === before) return work(tx);
+  await become(tx, tenantId);
+  try {
+    return await work(tx);
+  } finally {
+    // Where the statement fails, the transaction has failed already and can only be rolled back.
+    await become(tx, before).catch(() => undefined);
+  }
+}
+
 /** Tells both locks the tenant: `tx.tenantId` is what our statements name, `app.tenant_id` what row-level security compares. */
 async function become(manager: EntityManager, tenantId: string): Promise<Tx> {
+  const tx = Object.assign(manager, { tenantId }) as Tx;
   // SET LOCAL takes no parameters; set_config does. Transaction-local, so that no pooled connection keeps a tenant.
   await manager.query(`select set_config('app.tenant_id', $1, true)`, [tenantId]);
-  return Object.assign(manager, { tenantId }) as Tx;
+  return tx;
 }
 
 /** SQLSTATE 22021: the one character of Unicode that PostgreSQL's text cannot hold. It comes from the caller, in any text or id. */

@@ -82,6 +82,11 @@ export const ERRORS = {
   CONFLICT: { refusal: 'STATE', status: 409, remedy: 'Read the current state and decide again.' },
   // agreements and predictions
   ILLEGAL_STEP: { refusal: 'STATE', status: 409, remedy: 'Read the agreement; `steps` lists what can be done now.' },
+  LICENCE_BROKEN: {
+    refusal: 'AGREEMENT',
+    status: 409,
+    remedy: 'Offer terms within the limits of the data, or serve a model that was trained on other data.',
+  },
   NO_AGREEMENT: {
     refusal: 'AGREEMENT',
     status: 403,
@@ -236,11 +241,20 @@ interface ErrorRow {
 export type RefusalKind = 'INPUT' | 'STATE' | 'LIMIT' | 'AGREEMENT';
 export type ErrorCode = keyof typeof ERRORS;
 
+/** A limit of data, and the way from the data to what breaks it: ids, never names. */
+export interface BrokenLimit {
+  readonly limit: 'OFFER' | 'PURPOSES' | 'REGIONS' | 'UNTIL';
+  readonly path: readonly { readonly kind: LineageKind; readonly id: string }[];
+}
+export type LineageKind = 'DATASET_VERSION' | 'MODEL_VERSION' | 'ENDPOINT';
+
 export interface ErrorDetails {
   /** The path of the input at fault, such as `input.parameters.maxDepth`. */
   readonly field?: string;
   readonly remedy?: string;
   readonly retryAfterMs?: number;
+  /** Which limit of data forbids it, and how the data came there. */
+  readonly brokenLimit?: BrokenLimit;
   /** For the log only; never leaves the process. */
   readonly cause?: unknown;
 }
@@ -254,6 +268,7 @@ export class AppError extends Error {
   readonly field: string | null;
   readonly remedy: string;
   readonly retryAfterMs: number | null;
+  readonly brokenLimit: BrokenLimit | null;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, { cause: details.cause });
@@ -262,6 +277,7 @@ export class AppError extends Error {
     this.field = details.field ?? null;
     this.remedy = details.remedy ?? ERRORS[code].remedy;
     this.retryAfterMs = details.retryAfterMs ?? null;
+    this.brokenLimit = details.brokenLimit ?? null;
   }
 
   get refusal(): RefusalKind | null {

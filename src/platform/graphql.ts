@@ -13,7 +13,7 @@ import {
   ObjectType,
   registerEnumType,
 } from 'type-graphql';
-import { AppError, type RefusalKind } from './errors.js';
+import { AppError, type BrokenLimit, type LineageKind, type RefusalKind } from './errors.js';
 import { jobPayload } from './events.js';
 import type { Page } from './page.js';
 import type { Scope, SignedIn } from './scope.js';
@@ -91,8 +91,45 @@ export class StateRefusal extends Refusal {}
 @ObjectType({ implements: Refusal, description: 'A limit is reached: a quota, a rate, a plan.' })
 export class LimitRefusal extends Refusal {}
 
-@ObjectType({ implements: Refusal, description: 'No agreement in force allows this.' })
-export class AgreementRefusal extends Refusal {}
+export const LineageKindEnum = enumOf<LineageKind>('LineageKind', 'What stands on a way of data.', {
+  DATASET_VERSION: 'A dataset version.',
+  MODEL_VERSION: 'A model version that was trained on what stands before it.',
+  ENDPOINT: 'An endpoint that answers by it.',
+});
+
+@ObjectType({ description: 'A step on the way from data to what was made of them.' })
+export class LineageStep {
+  @Field(() => LineageKindEnum, { description: 'What it is.' })
+  kind: LineageKind;
+
+  @Field(() => ID, { description: 'Its id.' })
+  id: string;
+}
+
+export const DataLimitEnum = enumOf<BrokenLimit['limit']>('DataLimit', 'What the limits of data limit.', {
+  OFFER: 'Whether what is made of the data may be offered to others at all.',
+  PURPOSES: 'What for.',
+  REGIONS: 'Where.',
+  UNTIL: 'Until when.',
+});
+
+@ObjectType({ description: 'A limit of data that forbids something.' })
+export class BrokenDataLimit {
+  @Field(() => DataLimitEnum, { description: 'Which limit.' })
+  limit: BrokenLimit['limit'];
+
+  @Field(() => [LineageStep], {
+    description:
+      'From the dataset version for which it was declared to the endpoint. Who does not own the data sees the end of it only.',
+  })
+  path: readonly LineageStep[];
+}
+
+@ObjectType({ implements: Refusal, description: 'No agreement in force allows this, or the data behind it forbid it.' })
+export class AgreementRefusal extends Refusal {
+  @Field(() => BrokenDataLimit, { nullable: true, description: 'With LICENCE_BROKEN: what of the data forbids it.' })
+  brokenLimit?: BrokenLimit | null;
+}
 
 const REFUSALS: Record<RefusalKind, ClassType<Refusal>> = {
   INPUT: InputRefusal,
@@ -128,8 +165,9 @@ export function memberOf(typeName: string): ((value: object) => string) | null {
 /** The union member for an expected refusal, or null for every other error. */
 export function refusalOf(error: unknown): Refusal | null {
   if (!(error instanceof AppError) || !error.refusal) return null;
-  const { code, message, remedy, retryAfterMs, field } = error;
-  return Object.assign(new REFUSALS[error.refusal](), { code, message, remedy, retryAfterMs, field });
+  const { code, message, remedy, retryAfterMs, field, brokenLimit } = error;
+  const refusal = Object.assign(new REFUSALS[error.refusal](), { code, message, remedy, retryAfterMs, field });
+  return refusal instanceof AgreementRefusal ? Object.assign(refusal, { brokenLimit }) : refusal;
 }
 
 /** A GraphQL enum whose values are their own names, each with its sentence. */

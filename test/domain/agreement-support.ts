@@ -9,6 +9,7 @@ import { PERMISSIONS, type Permission } from '../../src/platform/permissions.js'
 import { makeScope, type Scope } from '../../src/platform/scope.js';
 import { ENTITIES } from '../../src/app.js';
 import { type Agreement, AgreementService, type Terms } from '../../src/domain/agreements/agreement.service.js';
+import { Licensing } from '../../src/domain/agreements/licensing.js';
 import { type Hand, SigningKeyService } from '../../src/domain/agreements/signing-key.service.js';
 import { DEFAULT_TERMS } from '../../src/domain/agreements/terms.js';
 import pg from 'pg';
@@ -57,11 +58,12 @@ export async function makeWorld(): Promise<World> {
   const clock = new TestClock();
   const keys = new KeyRing(database.masterKey);
   const endpoints = {
-    findTask: async (tx: { query<T>(text: string, values: unknown[]): Promise<T> }, id: string) => {
-      const rows = await tx.query<{ signature: { task: 'binary' } }[]>(`select signature from endpoint where id = $1`, [
-        id,
-      ]);
-      return rows[0]?.signature.task ?? null;
+    findOffered: async (tx: { query<T>(text: string, values: unknown[]): Promise<T> }, id: string) => {
+      const [row] = await tx.query<{ signature: { task: 'binary' }; modelVersionId: string }[]>(
+        `select signature, model_version_id as "modelVersionId" from endpoint where id = $1`,
+        [id],
+      );
+      return row ? { task: row.signature.task, modelVersionId: row.modelVersionId } : null;
     },
   };
   await forgetLineage(database.databaseUrl);
@@ -78,7 +80,7 @@ export async function makeWorld(): Promise<World> {
   };
   const accounts = { confirmPassword: () => Promise.resolve() };
   const signingKeys = new SigningKeyService({ db, clock, keys, accounts });
-  const agreements = new TestAgreements({ db, clock, keys: signingKeys, endpoints });
+  const agreements = new TestAgreements({ db, clock, keys: signingKeys, licensing: new Licensing(endpoints) });
   return { db, database, clock, agreements, signingKeys, openLedger, close };
 }
 

@@ -48,13 +48,18 @@ export function table(rows: number, seed = 1): StoredColumn[] {
   ];
 }
 
-/** A dataset version and a stratified split as ingest and split leave them behind, without running those jobs. */
-export async function makeData(app: App, tenant: Tenant, rows = 600): Promise<Data> {
+/** A dataset version and a stratified split as ingest and split leave them behind, without running those jobs. `next`: of a dataset that there is. */
+export async function makeData(
+  app: App,
+  tenant: Tenant,
+  rows = 600,
+  next?: { readonly datasetId: string; readonly number: number },
+): Promise<Data> {
   const columns = table(rows);
   const stored = { rowCount: rows, columns };
   const [uploadId, datasetId, datasetVersionId, splitId] = [
     newId('upload'),
-    newId('dataset'),
+    next?.datasetId ?? newId('dataset'),
     newId('datasetVersion'),
     newId('split'),
   ];
@@ -94,14 +99,26 @@ export async function makeData(app: App, tenant: Tenant, rows = 600): Promise<Da
       `insert into upload (id, tenant_id, size_bytes, sha256, token_hash, created_at, expires_at) values ($1, $2, 0, $3, $4, now(), now())`,
       [uploadId, t, '0'.repeat(64), Buffer.alloc(32)],
     );
-    await tx.query(`insert into dataset (id, tenant_id, name, created_at) values ($1, $2, 'People', now())`, [
-      datasetId,
-      t,
-    ]);
+    if (!next)
+      await tx.query(`insert into dataset (id, tenant_id, name, created_at) values ($1, $2, 'People', now())`, [
+        datasetId,
+        t,
+      ]);
     await tx.query(
       `insert into dataset_version (id, tenant_id, dataset_id, number, upload_id, job_id, created_at, ready_at, format, row_count, rejected_count, rejects, digest, columns, profile, blob_id)
-       values ($1, $2, $3, 1, $4, $5, now(), now(), 'CSV', $6, 0, '[]', $7, $8, '[]', $9)`,
-      [datasetVersionId, t, datasetId, uploadId, ingestJob, rows, 'a'.repeat(64), JSON.stringify(schema), blob.blobId],
+       values ($1, $2, $3, $10, $4, $5, now(), now(), 'CSV', $6, 0, '[]', $7, $8, '[]', $9)`,
+      [
+        datasetVersionId,
+        t,
+        datasetId,
+        uploadId,
+        ingestJob,
+        rows,
+        'a'.repeat(64),
+        JSON.stringify(schema),
+        blob.blobId,
+        next?.number ?? 1,
+      ],
     );
     await tx.query(
       `insert into split (id, tenant_id, dataset_version_id, method, column_name, train, validation, test, seed, job_id, created_at, ready_at, train_rows, validation_rows, test_rows, digest)

@@ -151,6 +151,16 @@ export function existsOpenAgreement(tx: Tx, endpointId: string): Promise<boolean
   return tx.existsBy(AgreementRow, asParty(tx, { endpointId, state: In([...EXPIRABLE]) }, 'PROVIDER'));
 }
 
+/** On an endpoint of the tenant's own, or on all of them: what is offered or agreed, newest first. */
+export function listOpenAgreements(
+  tx: Tx,
+  { endpointId, before, limit }: { endpointId?: string; before?: string | null; limit?: number },
+): Promise<AgreementRow[]> {
+  const narrowed = { ...(before && { id: LessThan(before) }), ...(endpointId && { endpointId }) };
+  const where = asParty(tx, { ...narrowed, state: In([...EXPIRABLE]) }, 'PROVIDER');
+  return tx.find(AgreementRow, { where, order: { id: 'DESC' }, take: limit });
+}
+
 /** What time or the end of an agreement has left to be done, across tenants. `lead`: renewals begin so long before. */
 export async function listDue(
   gate: Pool,

@@ -7,13 +7,24 @@ import type { Scope } from '../../platform/scope.js';
 import { appendAudit, type AuditEvent } from '../audit/audit.service.js';
 import type { AgreementRow, AgreementVersionRow } from './agreement.entity.js';
 import * as repo from './agreement.repo.js';
+import { type Licensing, refuseRoute } from './licensing.js';
 import { bringUpToDate, changeOf, documentOf, proposed } from './life.js';
 import { importOdrl } from './odrl.js';
 import { settlementOf } from './settlement.js';
 import type { Hand, SigningKeyService } from './signing-key.service.js';
 import { type Party, RENEWAL_LEAD_MS, type Situation, type Step, suspendedForBreach, takeStep } from './step.js';
-import { disclosureMisfit, parseTerms, type Terms } from './terms.js';
-import { type Agreement, columnsOf, type Known, openVersion, partyOf, rulesOf, situationAt, viewsOf } from './view.js';
+import { invalidTerm, parseTerms, type Terms } from './terms.js';
+import {
+  type Agreement,
+  columnsOf,
+  type Known,
+  openVersion,
+  partyOf,
+  rulesOf,
+  situationAt,
+  standingTerms,
+  viewsOf,
+} from './view.js';
 
 export { PURPOSES, type Purpose, purposeAllowed } from './purpose.js';
 export { type AgreementState, stateAt } from './step.js';
@@ -22,6 +33,7 @@ export { amountOf, creditOf } from './settlement.js';
 export { type Disclosure, disclosureMisfit, type Explanations, readTerms, type Terms } from './terms.js';
 export type { AgreementFilter } from './agreement.repo.js';
 export type { Agreement, AgreementVersion } from './view.js';
+export type { OfferedEndpoints } from './licensing.js';
 
 export interface Offer {
   readonly endpointId: string;
@@ -31,18 +43,11 @@ export interface Offer {
   readonly terms: unknown;
 }
 
-/** What agreements need to know of endpoints, which come later in the order of domains. */
-export interface OfferedEndpoints {
-  /** The task of an endpoint of the scope's tenant, locked against deletion until the commit; null if there is none. */
-  findTask(tx: Tx, endpointId: string): Promise<Task | null>;
-}
-type Task = 'binary' | 'multiclass' | 'regression';
-
 export interface AgreementServiceParts {
   readonly db: Db;
   readonly clock: Clock;
   readonly keys: SigningKeyService;
-  readonly endpoints: OfferedEndpoints;
+  readonly licensing: Licensing;
 }
 
 type Event = Pick<AuditEvent, 'kind' | 'detail'>;
@@ -69,9 +74,7 @@ export class AgreementService {
         field: 'input.consumerTenantId',
       });
     return inTenant(this.parts.db, scope, async (tx) => {
-      const task = kindOf(endpointId) === 'endpoint' ? await this.parts.endpoints.findTask(tx, endpointId) : null;
-      if (!task) throw notFound('endpoint');
-      refuseMisfit(terms, task);
+      await this.parts.licensing.refuseUnfit(tx, { providerTenantId: scope.tenantId, endpointId }, terms);
       const id = newId('agreement');
       const parties = { id, providerTenantId: scope.tenantId, consumerTenantId, endpointId };
       const version = proposed(parties, { version: 1, by: 'PROVIDER', terms, now });
@@ -109,6 +112,8 @@ export class AgreementService {
         });
       const party = partyOf(row, scope);
       const { id: signingKeyId, ...made } = await this.parts.keys.sign(tx, scope, { text: open.document, hand });
+      // What comes into force keeps the limits of the data as they are now, whatever they were when it was proposed.
+      await this.parts.licensing.refuseUnfit(tx, row, open.terms, 'input.agreementId');
       const key = { agreementId: row.id, version: open.version, party, signingKeyId };
       const how = { algorithm: 'Ed25519', custody: hand.custody } as const;
       await repo.insertSignature(tx, { ...key, ...how, ...made, signedBy: scope.actor.id, signedAt: now });
@@ -235,6 +240,27 @@ export class AgreementService {
   }
 
   /**
+   * Before an endpoint of the transaction's tenant goes to another version: LICENCE_BROKEN if the data of that version forbid what is
+   * offered or agreed on the endpoint.
+   */
+  async refuseRoute(tx: Tx, route: { endpointId: string; modelVersionId: string }): Promise<void> {
+    const rows = await repo.listOpenAgreements(tx, { endpointId: route.endpointId });
+    const versions =
+      rows.length === 0
+        ? []
+        : await repo.listVersions(
+            tx,
+            rows.map(({ id }) => id),
+          );
+    const now = this.parts.clock.now();
+    await refuseRoute(
+      tx,
+      route,
+      rows.flatMap((row) => standingTerms(row, versions, now)),
+    );
+  }
+
+  /**
    * Does what time has brought: renews periods, records ends, settles what has ended. Only renewals depend on it; every decision
    * looks at the period itself. Returns how many agreements it changed.
    */
@@ -261,7 +287,9 @@ export class AgreementService {
     const now = this.parts.clock.now();
     const versions = await repo.listVersions(tx, [id]);
     const work = { tx, scope, now, row, versions, events: [] as Event[] };
-    const due = bringUpToDate(row, versions, now);
+    let due = bringUpToDate(row, versions, now);
+    if (due.event === 'agreement.renewed' && (await this.mayNotRenew(work, due.change!.validUntil!)))
+      due = bringUpToDate(row, versions, now);
     if (due.lapsed) {
       await this.drop(work, due.lapsed);
       if (row.activatedAt)
@@ -270,6 +298,17 @@ export class AgreementService {
     if (due.event) work.events.push({ kind: due.event, detail: due.detail });
     if (due.change) await this.mark(work, { ...due.change, changedAt: now });
     return work;
+  }
+
+  /** Whether the data forbid the next period as their limits are declared now: then the renewal is stopped, and recorded as that. */
+  private async mayNotRenew(work: Work, until: Date): Promise<boolean> {
+    const { row, tx } = work;
+    const terms = { ...row.terms, period: { until: until.toISOString() } };
+    const broken = await this.parts.licensing.breakOf(tx, row, terms);
+    if (!broken) return false;
+    await this.mark(work, { renewalStopped: true, changedAt: work.now });
+    work.events.push({ kind: 'agreement.renewal-stopped', detail: { brokenLimit: broken.limit } });
+    return true;
   }
 
   private async known({ tx, row, versions, now }: Work): Promise<Known> {
@@ -325,9 +364,9 @@ export class AgreementService {
     unchecked: unknown,
   ): Promise<Agreement> {
     const terms = parseUnended(unchecked, this.parts.clock.now());
-    refuseMisfit(terms, await this.taskOf(scope, id));
     return this.step(scope, { id, step, terms }, async (work) => {
       const { tx, row, now, versions } = work;
+      await this.parts.licensing.refuseUnfit(tx, row, terms);
       await this.drop(work);
       const by = partyOf(row, scope);
       const version = proposed(row, { version: versions.at(-1)!.version + 1, by, terms, now });
@@ -337,14 +376,6 @@ export class AgreementService {
       // An offer is what waits; an amendment waits beside what is in force.
       return step === 'counter' ? documentOf(version) : {};
     });
-  }
-
-  /** Whoever proposes: what the endpoint answers is known to both parties. */
-  private async taskOf(scope: Scope, id: string): Promise<Task> {
-    const { providerTenantId: tenantId, endpointId } = await this.get(scope, id);
-    const task = await inTenant(this.parts.db, { tenantId }, (tx) => this.parts.endpoints.findTask(tx, endpointId));
-    if (!task) throw notFound('endpoint');
-    return task;
   }
 
   private async putInForce(work: Work, open: AgreementVersionRow, after: Situation): Promise<repo.AgreementChange> {
@@ -446,13 +477,4 @@ function parseUnended(unchecked: unknown, now: Date): Terms {
   const terms = parseTerms(unchecked);
   if (new Date(terms.period.until) <= now) throw invalidTerm('period.until', 'The period has ended already.');
   return terms;
-}
-
-function refuseMisfit({ disclosure }: Terms, task: Task): void {
-  const misfit = disclosureMisfit(disclosure, task);
-  if (misfit) throw invalidTerm('disclosure', misfit);
-}
-
-function invalidTerm(term: string, message: string): AppError {
-  return new AppError('INVALID_INPUT', message, { field: `input.terms.${term}` });
 }

@@ -236,6 +236,10 @@ export function parseTerms(value: unknown): Terms {
   );
 }
 
+export function invalidTerm(term: string, message: string): AppError {
+  return new AppError('INVALID_INPUT', message, { field: `input.terms.${term}` });
+}
+
 /** Terms as they are stored: those of older agreements have fewer keys, and the signed document stays as it was signed. */
 export function readTerms(stored: Partial<Terms>): Terms {
   return { ...DEFAULT_TERMS, ...stored } as Terms;

@@ -7,9 +7,11 @@ import type {
   AgreementVersionRow,
 } from './agreement.entity.js';
 import * as repo from './agreement.repo.js';
+import type { LimitedTerms } from './licence.js';
 import { isRenewing } from './period.js';
 import {
   type AgreementState,
+  EXPIRABLE,
   legalSteps,
   type Lifetime,
   type Party,
@@ -128,6 +130,17 @@ function versionOf(row: AgreementVersionRow, signatures: readonly AgreementSigna
 
 export function partyOf(row: AgreementRow, scope: Pick<Scope, 'tenantId'>): Party {
   return row.providerTenantId === scope.tenantId ? 'PROVIDER' : 'CONSUMER';
+}
+
+/** What an agreement that still stands allows, until it ends as things stand now; and what waits for signatures. */
+export function standingTerms(row: AgreementRow, versions: readonly AgreementVersionRow[], now: Date): LimitedTerms[] {
+  if (!EXPIRABLE.includes(stateAt(lifetimeOf(row), now))) return [];
+  const period = { until: row.validUntil.toISOString() };
+  const open = openVersion(
+    versions.filter(({ agreementId }) => agreementId === row.id),
+    now,
+  );
+  return [{ ...row.terms, period }, ...(open && row.activatedAt ? [open.terms] : [])];
 }
 
 /** The version that waits for signatures, unless its period has ended meanwhile. */

@@ -31,6 +31,7 @@ export const AUDIT_KINDS = [
   'dataset.ingested',
   'dataset.refused',
   'dataset.deleted',
+  'licence.declared',
   'split.created',
   'training.started',
   'training.finished',

@@ -27,7 +27,10 @@ export interface Endpoint {
 
 /** What agreements look at, in their own transaction. */
 export const offeredEndpoints: OfferedEndpoints = {
-  findTask: async (tx, id) => (await repo.findEndpointForShare(tx, id))?.signature.task ?? null,
+  findOffered: async (tx, id) => {
+    const row = await repo.findEndpointForShare(tx, id);
+    return row && { task: row.signature.task, modelVersionId: row.modelVersionId };
+  },
 };
 
 export interface EndpointServiceParts {
@@ -69,7 +72,10 @@ export class EndpointService {
     });
   }
 
-  /** From now on, requests are answered by that version. Throws CONFLICT if it does not take and answer the same. */
+  /**
+   * From now on, requests are answered by that version. Throws CONFLICT if it does not take and answer the same, LICENCE_BROKEN if its
+   * data forbid what is agreed on the endpoint.
+   */
   route(scope: Scope, input: { endpointId: string; modelVersionId: string }): Promise<Endpoint> {
     return this.inTenant(scope, async (tx) => {
       const row = await this.lock(tx, input.endpointId);
@@ -80,6 +86,7 @@ export class EndpointService {
           field: 'input.modelVersionId',
           remedy: 'Create another endpoint for it.',
         });
+      await this.parts.agreements.refuseRoute(tx, { endpointId: row.id, modelVersionId: version.id });
       const now = this.parts.clock.now();
       await repo.markEndpoint(tx, row.id, { modelVersionId: version.id, routedAt: now });
       const detail = { from: row.modelVersionId, to: version.id, modelDigest: version.digest };
