@@ -21,7 +21,7 @@ import { DatasetService } from './domain/datasets/dataset.service.js';
 import { SplitService } from './domain/datasets/split.service.js';
 import { UploadService } from './domain/datasets/upload.service.js';
 import { LedgerService, Salts } from './domain/metering/ledger.service.js';
-import { StatementService } from './domain/metering/statement.service.js';
+import { settledStatements, StatementService } from './domain/metering/statement.service.js';
 import { UsageService } from './domain/metering/usage.service.js';
 import { EvaluationRow } from './domain/models/evaluation.entity.js';
 import { EvaluationService } from './domain/models/evaluation.service.js';
@@ -170,7 +170,8 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
   const trainings = new TrainingService(db, clock, models, splits);
   const accounts = new AccountService(db, clock);
   const signingKeys = new SigningKeyService({ db, clock, keys: blobs.keys, accounts });
-  const agreements = new AgreementService({ db, clock, keys: signingKeys, licensing: new Licensing(offeredEndpoints) });
+  const licensing = new Licensing(offeredEndpoints);
+  const agreements = new AgreementService({ db, clock, keys: signingKeys, licensing, statements: settledStatements });
   const credentials = new CredentialService(db, clock, listener);
   const devices = new DeviceService(db, clock);
   const policies = new Policies(db.gate, listener);

@@ -15,6 +15,7 @@ import { DEFAULT_TERMS } from '../../src/domain/agreements/terms.js';
 import pg from 'pg';
 import { LogKeys } from '../../src/domain/audit/log-key.service.js';
 import { LedgerService } from '../../src/domain/metering/ledger.service.js';
+import { settledStatements } from '../../src/domain/metering/statement.service.js';
 import { makeLog } from '../../src/platform/log.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 
@@ -80,7 +81,8 @@ export async function makeWorld(): Promise<World> {
   };
   const accounts = { confirmPassword: () => Promise.resolve() };
   const signingKeys = new SigningKeyService({ db, clock, keys, accounts });
-  const agreements = new TestAgreements({ db, clock, keys: signingKeys, licensing: new Licensing(endpoints) });
+  const parts = { keys: signingKeys, licensing: new Licensing(endpoints), statements: settledStatements };
+  const agreements = new TestAgreements({ db, clock, ...parts });
   return { db, database, clock, agreements, signingKeys, openLedger, close };
 }
 

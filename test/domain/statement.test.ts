@@ -315,3 +315,112 @@ describe('a statement', () => {
     ]);
   });
 });
+
+interface Settlement {
+  readonly rows: number;
+  readonly meteredRows: number;
+  readonly endedAt: string;
+  readonly logIndex: { readonly first: number; readonly last: number };
+  readonly months: readonly {
+    readonly month: string;
+    readonly digestHex: string;
+    readonly rows: number;
+    readonly amounts: object[];
+  }[];
+  readonly versions: readonly {
+    readonly rows: number;
+    readonly minorUnits: number | null;
+    readonly creditMinorUnits: number | null;
+  }[];
+  readonly amounts: readonly {
+    currency: string;
+    minorUnits: number;
+    creditMinorUnits: number;
+    dueMinorUnits: number;
+  }[];
+}
+
+describe('a settlement', () => {
+  const settlementOf = async (id: string): Promise<Settlement> => {
+    const [ours, theirs] = await Promise.all([provider, consumer].map((scope) => world.agreements.get(scope, id)));
+    expect(ours!.settlement).toEqual(theirs!.settlement);
+    return JSON.parse(ours!.settlement!.document) as Settlement;
+  };
+
+  it('is the sum of the statements, credits among it, to the cent', async () => {
+    const rng = new Rng(11);
+    const delivery = { ...DELIVERY, p95LatencyMs: 1000, creditBasisPoints: 777 };
+    const id = await agree({ delivery, price: { currency: 'EUR', minorUnitsPerThousandRows: 333 } });
+    const use = async (count: number, asked: Asked = {}) => {
+      for (let i = 0; i < count; i++) await ask(id, 1 + rng.below(999), asked);
+    };
+    await at('2031-01-20T00:00:00Z');
+    await use(5);
+    await at('2031-02-03T00:00:00Z');
+    await use(5, { tookMs: 3000 });
+    await at('2031-03-07T00:00:00Z');
+    await use(5, { tookMs: 3000 });
+    const price = { currency: 'CHF', minorUnitsPerThousandRows: 1777 };
+    await world.agreements.amend(provider, id, terms({ price, delivery: { ...DELIVERY, creditBasisPoints: 5000 } }));
+    for (const party of [provider, consumer]) await world.agreements.sign(party, { agreementId: id, version: 2 });
+    await use(5, { version: 2 });
+    await use(2, { version: 2, refusal: 'ENDPOINT_NOT_READY' });
+    await at('2031-04-02T10:00:00Z');
+    await use(3, { version: 2 });
+    await world.agreements.terminate(consumer, id);
+    const before = await Promise.all(['2031-01', '2031-02', '2031-03'].map((month) => read(id, month)));
+    await world.agreements.settle(provider, id);
+    const settled = await settlementOf(id);
+    // What comes now is refused, recorded, and changes nothing.
+    await ask(id, 10, { version: 2, refusal: 'ENDPOINT_NOT_READY' });
+    expect((await ask(id, 10, { version: 2 })).refusal).toBe('AGREEMENT_NOT_IN_FORCE');
+    const months = ['2031-01', '2031-02', '2031-03', '2031-04'];
+    const stated: Statement[] = [];
+    for (const month of months) stated.push(await read(id, month));
+    expect(stated.every(({ isFinal }) => isFinal)).toBe(true);
+    expect(stated.slice(0, 3).map(({ amounts }) => amounts)).toEqual(before.map(({ amounts }) => amounts));
+    expect(settled.months.map(({ month, digestHex, rows, amounts }) => ({ month, digestHex, rows, amounts }))).toEqual(
+      stated.map(({ month, digestHex, rows, amounts }) => ({ month, digestHex, rows, amounts })),
+    );
+    expect(settled.logIndex).toEqual({ first: stated[0]!.logIndex!.first, last: stated[3]!.logIndex!.last });
+    const sum = (of: (statement: Statement) => number) => stated.reduce((all, one) => all + of(one), 0);
+    expect([settled.rows, settled.meteredRows]).toEqual([sum(({ rows }) => rows), sum(({ rows }) => rows)]);
+    expect(settled.meteredRows).toBe((await usage.allowance(consumer, id)).rowsTotal);
+    for (const one of settled.amounts) {
+      const figure = (name: 'minorUnits' | 'creditMinorUnits' | 'dueMinorUnits') =>
+        sum(({ amounts }) => amounts.find(({ currency }) => currency === one.currency)?.[name] ?? 0);
+      expect(one.minorUnits).toBe(figure('minorUnits'));
+      expect(one.creditMinorUnits).toBe(figure('creditMinorUnits'));
+      expect(one.dueMinorUnits).toBe(figure('dueMinorUnits'));
+      expect(one.creditMinorUnits).toBeGreaterThan(0);
+    }
+    expect(settled.amounts.map(({ currency }) => currency)).toEqual(['CHF', 'EUR']);
+    expect(settled.versions.map(({ minorUnits, creditMinorUnits }) => [minorUnits, creditMinorUnits])).toEqual(
+      settled.amounts.map(({ minorUnits, creditMinorUnits }) => [minorUnits, creditMinorUnits]).reverse(),
+    );
+    // By hand: 333 cents for 1,000 rows, rounded by month; 7.77 per cent of what February and March came to.
+    const cents = stated.map(({ versions }) =>
+      Math.floor(((versions.find((v) => v.version === 1)?.rows ?? 0) * 333) / 1000 + 0.5),
+    );
+    const credits = cents.slice(1).map((amount) => Math.floor((amount * 777) / 10_000 + 0.5));
+    const [minorUnits, creditMinorUnits] = [cents, credits].map((list) => list.reduce((a, b) => a + b, 0));
+    const euro = { currency: 'EUR', minorUnits, creditMinorUnits, dueMinorUnits: minorUnits! - creditMinorUnits! };
+    expect(settled.amounts[1]).toEqual(euro);
+  });
+
+  it('of an agreement that ended before it began, or was never used, is zeros', async () => {
+    const id = await agree();
+    await world.agreements.terminate(provider, id);
+    await world.agreements.settle(provider, id);
+    expect(await settlementOf(id)).toMatchObject({ rows: 0, meteredRows: 0, months: [], amounts: [], logIndex: null });
+    expect(await codeOf(statements.read(provider, id, '2031-01'))).toBe('INVALID_INPUT');
+    const unused = await agree();
+    await at('2031-04-20T00:00:01Z');
+    await world.agreements.recordExpired(scopeOf);
+    const { months, amounts, endedAt } = await settlementOf(unused);
+    expect(endedAt).toBe(PERIOD.until);
+    expect(months.map(({ month }) => month)).toEqual(['2031-01', '2031-02', '2031-03', '2031-04']);
+    for (const { month, digestHex } of months) expect((await read(unused, month)).digestHex).toBe(digestHex);
+    expect(amounts).toEqual([{ currency: 'EUR', minorUnits: 0, creditMinorUnits: 0, dueMinorUnits: 0 }]);
+  });
+});

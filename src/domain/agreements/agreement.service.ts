@@ -10,7 +10,7 @@ import * as repo from './agreement.repo.js';
 import { type Licensing, refuseRoute } from './licensing.js';
 import { bringUpToDate, changeOf, documentOf, proposed } from './life.js';
 import { importOdrl } from './odrl.js';
-import { settlementOf } from './settlement.js';
+import { type SettledMonths, settlementOf } from './settlement.js';
 import type { Hand, SigningKeyService } from './signing-key.service.js';
 import { type Party, RENEWAL_LEAD_MS, type Situation, type Step, suspendedForBreach, takeStep } from './step.js';
 import { invalidTerm, parseTerms, type Terms } from './terms.js';
@@ -29,7 +29,7 @@ import {
 export { PURPOSES, type Purpose, purposeAllowed } from './purpose.js';
 export { type AgreementState, stateAt } from './step.js';
 export { DISCLOSURE_ENFORCEMENT } from './enforcement.js';
-export { amountOf, creditOf } from './settlement.js';
+export { type Amount, amountOf, creditOf, endOf, type SettledMonths, sumOf } from './settlement.js';
 export { type Disclosure, disclosureMisfit, type Explanations, readTerms, type Terms } from './terms.js';
 export type { AgreementFilter } from './agreement.repo.js';
 export type { Agreement, AgreementVersion } from './view.js';
@@ -43,11 +43,18 @@ export interface Offer {
   readonly terms: unknown;
 }
 
+/** What agreements need to know of metering, which comes later in the order of domains. */
+export interface Statements {
+  /** What the months of an agreement that has ended came to, as the transaction sees it. */
+  readMonths(tx: Tx, agreement: Agreement, endedAt: Date): Promise<SettledMonths>;
+}
+
 export interface AgreementServiceParts {
   readonly db: Db;
   readonly clock: Clock;
   readonly keys: SigningKeyService;
   readonly licensing: Licensing;
+  readonly statements: Statements;
 }
 
 type Event = Pick<AuditEvent, 'kind' | 'detail'>;
@@ -390,15 +397,15 @@ export class AgreementService {
   }
 
   private async freeze(work: Work): Promise<repo.AgreementChange> {
-    const { tx, row, now, versions } = work;
+    const { tx, scope, row, now, versions } = work;
     const ended = row.state as 'TERMINATED' | 'EXPIRED';
     const endedAt = row.changedAt < row.validUntil ? row.changedAt : row.validUntil;
     await this.mark(work, { state: 'SETTLED', changedAt: now });
-    const agreed = versions.flatMap((one) =>
-      one.state === 'AGREED' ? [{ ...one, agreedAt: one.agreedAt!, rowsBefore: one.rowsBefore! }] : [],
-    );
-    const rows = await repo.readMeter(tx, row.id);
-    const { text, digest } = settlementOf({ agreementId: row.id, ended, endedAt, versions: agreed, rows });
+    // The row is marked first: its trigger holds the meter until the commit, so that nothing more can be charged.
+    const counted = await this.parts.statements.readMonths(tx, await this.view(tx, scope, row), endedAt);
+    const agreed = versions.flatMap((one) => (one.agreedAt ? [{ ...one, agreedAt: one.agreedAt }] : []));
+    const about = { agreementId: row.id, ended, endedAt, versions: agreed, counted };
+    const { text, digest, rows } = settlementOf({ ...about, meteredRows: await repo.readMeter(tx, row.id) });
     await repo.insertSettlement(tx, { agreementId: row.id, document: text, documentDigest: digest, settledAt: now });
     work.events.push({ kind: 'agreement.settled', detail: { settlementDigest: digest.toString('hex'), rows } });
     return {};

@@ -135,7 +135,8 @@ export class AgreementBreach {
 @ObjectType({ description: 'The figures of an agreement at its end, frozen.' })
 export class AgreementSettlement {
   @Field(() => String, {
-    description: 'Canonical JSON (RFC 8785): rows answered under each version of the terms, and what they cost.',
+    description:
+      'Canonical JSON (RFC 8785): the sum of the monthly statements, each by its digest: rows answered, what they cost, and credits.',
   })
   document: string;
 

@@ -3,8 +3,10 @@ import canonicalize from 'canonicalize';
 import {
   type Agreement,
   type AgreementVersion,
+  type Amount,
   amountOf,
   creditOf,
+  sumOf,
   type Terms,
 } from '../agreements/agreement.service.js';
 import type { Outcome } from '../audit/audit.service.js';
@@ -32,14 +34,6 @@ export interface StatementVersion extends UsageFigures {
   readonly creditMinorUnits: number | null;
 }
 
-export interface StatementAmount {
-  readonly currency: string;
-  readonly minorUnits: number;
-  readonly creditMinorUnits: number;
-  /** What is left after the credit. */
-  readonly dueMinorUnits: number;
-}
-
 export interface StatementFigures extends UsageFigures {
   readonly format: 'concordat-statement/1';
   readonly agreementId: string;
@@ -55,17 +49,24 @@ export interface StatementFigures extends UsageFigures {
   readonly latency: Latency | null;
   /** That were in force in the month; oldest first. */
   readonly versions: readonly StatementVersion[];
-  readonly amounts: readonly StatementAmount[];
+  readonly amounts: readonly Amount[];
   readonly logIndex: Stated['logIndex'];
 }
 
-/** What the month of an agreement comes to. Null: the agreement did not stand in it. Pure. */
+/** What an agreement came to in a month that it stood in. */
+export interface Stating {
+  readonly month: Month;
+  readonly stated: Stated;
+  /** When the agreement ended; null: its period says when it will. */
+  readonly endedAt: Date | null;
+}
+
+/** Null: the agreement did not stand in the month. Pure. */
 export function statementOf(
   agreement: Agreement,
-  { month, start, end }: { month: string; start: Date; end: Date },
-  stated: Stated,
+  { month: { month, start, end }, stated, endedAt }: Stating,
 ): StatementFigures | null {
-  const life = lifeOf(agreement);
+  const life = lifeOf(agreement, endedAt);
   if (!life || life.from >= end || life.until <= start) return null;
   const from = life.from > start ? life.from : start;
   const until = life.until < end ? life.until : end;
@@ -90,14 +91,33 @@ export function statementOf(
   };
 }
 
-/** From the first moment in force to the end as things stand; null if it never was in force. */
-function lifeOf({ versions, validUntil, settlement }: Agreement): { from: Date; until: Date } | null {
+/** From the first moment in force to the end; null if it never was in force. */
+export function lifeOf(
+  { versions, validUntil }: Agreement,
+  endedAt: Date | null,
+): { readonly from: Date; readonly until: Date } | null {
   const starts = versions.flatMap(({ agreedAt, terms }) =>
     agreedAt ? [Math.max(agreedAt.getTime(), Date.parse(terms.period.from))] : [],
   );
-  if (starts.length === 0) return null;
-  const ended = settlement && (JSON.parse(settlement.document) as { endedAt: string }).endedAt;
-  return { from: new Date(Math.min(...starts)), until: ended === null ? validUntil : new Date(ended) };
+  const from = new Date(Math.min(...starts));
+  const until = endedAt ?? validUntil;
+  return starts.length === 0 || from >= until ? null : { from, until };
+}
+
+/** In UTC; `end` is exclusive. */
+export interface Month {
+  /** YYYY-MM. */
+  readonly month: string;
+  readonly start: Date;
+  readonly end: Date;
+}
+
+export function monthOf(moment: Date): Month {
+  const month = moment.toISOString().slice(0, 7);
+  const start = new Date(`${month}-01T00:00:00Z`);
+  const end = new Date(start);
+  end.setUTCMonth(end.getUTCMonth() + 1);
+  return { month, start, end };
 }
 
 function versionOf({ version, documentDigestHex, terms }: AgreementVersion, stated: Stated): StatementVersion {
@@ -124,14 +144,12 @@ function versionOf({ version, documentDigestHex, terms }: AgreementVersion, stat
 }
 
 /** By currency, which an amendment may change. */
-function amountsOf(versions: readonly StatementVersion[]): StatementAmount[] {
-  const currencies = [...new Set(versions.flatMap(({ price }) => (price ? [price.currency] : [])))].sort();
-  return currencies.map((currency) => {
-    const priced = versions.filter(({ price }) => price?.currency === currency);
-    const minorUnits = priced.reduce((sum, one) => sum + one.minorUnits!, 0);
-    const creditMinorUnits = priced.reduce((sum, one) => sum + one.creditMinorUnits!, 0);
-    return { currency, minorUnits, creditMinorUnits, dueMinorUnits: minorUnits - creditMinorUnits };
-  });
+function amountsOf(versions: readonly StatementVersion[]): Amount[] {
+  return sumOf(
+    versions.flatMap(({ price, minorUnits, creditMinorUnits }) =>
+      price ? [{ currency: price.currency, minorUnits: minorUnits!, creditMinorUnits: creditMinorUnits! }] : [],
+    ),
+  );
 }
 
 /** Canonical JSON (RFC 8785), and its SHA-256, by which the parties compare. */
