@@ -10,6 +10,8 @@ import { AgreementDeviceService } from './domain/agreements/agreement-device.ser
 import { AgreementService } from './domain/agreements/agreement.service.js';
 import { LicenceService } from './domain/agreements/licence.service.js';
 import { Licensing } from './domain/agreements/licensing.js';
+import { ListingService } from './domain/agreements/listing.service.js';
+import { OfferRequestService } from './domain/agreements/offer-request.service.js';
 import { SigningKeyService } from './domain/agreements/signing-key.service.js';
 import { AuditEntryRow } from './domain/audit/audit.entity.js';
 import { AuditService } from './domain/audit/audit.service.js';
@@ -124,6 +126,8 @@ export interface App {
   readonly evaluations: EvaluationService;
   readonly signingKeys: SigningKeyService;
   readonly licences: LicenceService;
+  readonly listings: ListingService;
+  readonly offerRequests: OfferRequestService;
   readonly agreements: AgreementService;
   readonly agreementDevices: AgreementDeviceService;
   readonly usage: UsageService;
@@ -213,6 +217,8 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
     }),
     signingKeys,
     licences: new LicenceService({ db, clock, datasets }),
+    listings: new ListingService({ db, clock, licensing }),
+    offerRequests: new OfferRequestService({ db, clock, agreements }),
     agreements,
     agreementDevices: new AgreementDeviceService(db, clock, devices),
     usage: new UsageService({ db, clock, agreements }),

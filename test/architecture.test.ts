@@ -65,6 +65,7 @@ const NAMELESS: Record<string, string> = {
   'tenants/account.repo.ts': 'people belong to no tenant',
   'tenants/attempt.repo.ts': 'people belong to no tenant',
   'agreements/agreement.repo.ts listPartyNames': 'the function in the database looks at the tenant itself',
+  'agreements/listing.repo.ts listProviderNames': 'the function in the database looks at the tenant itself',
   'models/model.repo.ts upsertAlias': 'the row carries its tenant, with which the key begins',
 };
 

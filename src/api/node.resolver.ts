@@ -36,12 +36,14 @@ export const NODE_TYPES: ReadonlyMap<IdKind, string> = new Map<IdKind, string>([
   ['evaluation', 'Evaluation'],
   ['endpoint', 'Endpoint'],
   ['agreement', 'Agreement'],
+  ['listing', 'Listing'],
+  ['offerRequest', 'OfferRequest'],
   ['signingKey', 'SigningKey'],
 ]);
 
 export function makeNodeKinds(app: App): NodeKinds {
   const { db, tenants, applications, uploads, datasets, splits, models, evaluations, trainings } = app;
-  const { imports, studies, endpoints, agreements, signingKeys, devices } = app;
+  const { imports, studies, endpoints, agreements, listings, offerRequests, signingKeys, devices } = app;
   return {
     tenant: { permission: 'tenant:read', load: (scope, id) => tenants.find(scope, id) },
     membership: { permission: 'tenant:read', load: (scope, id) => tenants.findMember(scope, id) },
@@ -62,6 +64,8 @@ export function makeNodeKinds(app: App): NodeKinds {
     study: { permission: 'training:read', load: (scope, id) => studies.find(scope, id) },
     endpoint: { permission: 'endpoint:read', load: (scope, id) => endpoints.find(scope, id) },
     agreement: { permission: 'agreement:read', load: (scope, id) => agreements.find(scope, id) },
+    listing: { permission: 'agreement:read', load: (scope, id) => listings.find(scope, id) },
+    offerRequest: { permission: 'agreement:read', load: (scope, id) => offerRequests.find(scope, id) },
     signingKey: { permission: 'agreement:read', load: (scope, id) => signingKeys.find(scope, id) },
   };
 }

@@ -11,6 +11,8 @@ import { buildSchemaSync, type NonEmptyArray } from 'type-graphql';
 import type { App } from '../app.js';
 import { AgreementResolver, AgreementVersionResolver } from '../domain/agreements/agreement.resolver.js';
 import { LicenceResolver } from '../domain/agreements/licence.resolver.js';
+import { ListingResolver } from '../domain/agreements/listing.resolver.js';
+import { OfferRequestResolver } from '../domain/agreements/offer-request.resolver.js';
 import { SigningKeyResolver } from '../domain/agreements/signing-key.resolver.js';
 import { AgreementDeviceResolver } from '../domain/agreements/agreement-device.resolver.js';
 import { AuditResolver } from '../domain/audit/audit.resolver.js';
@@ -62,6 +64,8 @@ const RESOLVERS: [ResolverClass, (app: App) => object][] = [
   [AgreementResolver, (app) => new AgreementResolver(app.agreements)],
   [AgreementVersionResolver, () => new AgreementVersionResolver()],
   [LicenceResolver, (app) => new LicenceResolver(app.licences)],
+  [ListingResolver, (app) => new ListingResolver(app.listings)],
+  [OfferRequestResolver, (app) => new OfferRequestResolver(app.offerRequests)],
   [SigningKeyResolver, (app) => new SigningKeyResolver(app.signingKeys)],
   [AgreementDeviceResolver, (app) => new AgreementDeviceResolver(app.agreementDevices)],
   [StatementResolver, (app) => new StatementResolver(app.statements)],

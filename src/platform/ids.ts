@@ -24,6 +24,8 @@ export const ID_PREFIXES = {
   evaluation: 'evl',
   endpoint: 'end',
   agreement: 'agr',
+  listing: 'lst',
+  offerRequest: 'orq',
   signingKey: 'sgk',
   witness: 'wit',
   prediction: 'prd',

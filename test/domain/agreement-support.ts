@@ -14,6 +14,7 @@ import { type Hand, SigningKeyService } from '../../src/domain/agreements/signin
 import { DEFAULT_TERMS } from '../../src/domain/agreements/terms.js';
 import pg from 'pg';
 import { LogKeys } from '../../src/domain/audit/log-key.service.js';
+import { offeredEndpoints } from '../../src/domain/serving/endpoint.service.js';
 import { LedgerService } from '../../src/domain/metering/ledger.service.js';
 import { settledStatements } from '../../src/domain/metering/statement.service.js';
 import { makeLog } from '../../src/platform/log.js';
@@ -58,15 +59,6 @@ export async function makeWorld(): Promise<World> {
   const db = await openDb({ databaseUrl: database.databaseUrl, masterKey: database.masterKey, entities: ENTITIES });
   const clock = new TestClock();
   const keys = new KeyRing(database.masterKey);
-  const endpoints = {
-    findOffered: async (tx: { query<T>(text: string, values: unknown[]): Promise<T> }, id: string) => {
-      const [row] = await tx.query<{ signature: { task: 'binary' }; modelVersionId: string }[]>(
-        `select signature, model_version_id as "modelVersionId" from endpoint where id = $1`,
-        [id],
-      );
-      return row ? { task: row.signature.task, modelVersionId: row.modelVersionId } : null;
-    },
-  };
   await forgetLineage(database.databaseUrl);
   const opened: (() => Promise<void> | void)[] = [];
   const openLedger = async () => {
@@ -81,7 +73,7 @@ export async function makeWorld(): Promise<World> {
   };
   const accounts = { confirmPassword: () => Promise.resolve() };
   const signingKeys = new SigningKeyService({ db, clock, keys, accounts });
-  const parts = { keys: signingKeys, licensing: new Licensing(endpoints), statements: settledStatements };
+  const parts = { keys: signingKeys, licensing: new Licensing(offeredEndpoints), statements: settledStatements };
   const agreements = new TestAgreements({ db, clock, ...parts });
   return { db, database, clock, agreements, signingKeys, openLedger, close };
 }

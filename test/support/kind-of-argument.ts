@@ -23,6 +23,8 @@ export const KIND_OF_ARGUMENT: Record<string, IdKind> = {
   endpointId: 'endpoint',
   agreementId: 'agreement',
   signingKeyId: 'signingKey',
+  listingId: 'listing',
+  offerRequestId: 'offerRequest',
   'compareModelVersions(a)': 'modelVersion',
   'compareModelVersions(b)': 'modelVersion',
   'upload(id)': 'upload',
@@ -42,4 +44,6 @@ export const KIND_OF_ARGUMENT: Record<string, IdKind> = {
   'endpoint(id)': 'endpoint',
   'device(id)': 'device',
   'agreement(id)': 'agreement',
+  'listing(id)': 'listing',
+  'offerRequest(id)': 'offerRequest',
 };

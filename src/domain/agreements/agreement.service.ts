@@ -71,27 +71,33 @@ interface Work {
 export class AgreementService {
   constructor(private readonly parts: AgreementServiceParts) {}
 
-  /** Throws INVALID_INPUT for terms that cannot be offered, NOT_FOUND for an endpoint or a tenant that is not there. */
-  async offer(scope: Scope, { endpointId, consumerTenantId, terms: unchecked }: Offer): Promise<Agreement> {
+  /**
+   * Throws INVALID_INPUT for terms that cannot be offered, LICENCE_BROKEN for those that the data forbid, NOT_FOUND for an endpoint or a
+   * tenant that is not there.
+   */
+  offer(scope: Scope, offer: Offer): Promise<Agreement> {
+    return inTenant(this.parts.db, scope, (tx) => this.offerIn(tx, scope, { ...offer, id: newId('agreement') }));
+  }
+
+  /** The same in a transaction that is open, which has nothing left to do but to be recorded. */
+  async offerIn(tx: Tx, scope: Scope, offer: Offer & { readonly id: string }): Promise<Agreement> {
+    const { id, endpointId, consumerTenantId } = offer;
     const now = this.parts.clock.now();
-    const terms = parseUnended(unchecked, now);
+    const terms = parseUnended(offer.terms, now);
     if (kindOf(consumerTenantId) !== 'tenant') throw notFound('tenant');
     if (consumerTenantId === scope.tenantId)
       throw new AppError('INVALID_INPUT', 'Using one’s own endpoint needs no agreement.', {
         field: 'input.consumerTenantId',
       });
-    return inTenant(this.parts.db, scope, async (tx) => {
-      await this.parts.licensing.refuseUnfit(tx, { providerTenantId: scope.tenantId, endpointId }, terms);
-      const id = newId('agreement');
-      const parties = { id, providerTenantId: scope.tenantId, consumerTenantId, endpointId };
-      const version = proposed(parties, { version: 1, by: 'PROVIDER', terms, now });
-      const row = newAgreement(parties, version);
-      await repo.insertAgreement(tx, row);
-      await repo.insertVersion(tx, version);
-      const view = await this.view(tx, scope, row);
-      await this.audit(tx, scope, row, [{ kind: 'agreement.offered', detail: { endpointId, terms, version: 1 } }]);
-      return view;
-    });
+    const parties = { id, providerTenantId: scope.tenantId, consumerTenantId, endpointId };
+    await this.parts.licensing.refuseUnfit(tx, parties, terms);
+    const version = proposed(parties, { version: 1, by: 'PROVIDER', terms, now });
+    const row = newAgreement(parties, version);
+    await repo.insertAgreement(tx, row);
+    await repo.insertVersion(tx, version);
+    const view = await this.view(tx, scope, row);
+    await this.audit(tx, scope, row, [{ kind: 'agreement.offered', detail: { endpointId, terms, version: 1 } }]);
+    return view;
   }
 
   /** Offers what an ODRL policy of our profile says (docs/odrl.md). INVALID_INPUT for one whose assigner is somebody else. */

@@ -18,8 +18,13 @@ export interface OfferedEndpoints {
   findOffered(tx: Tx, endpointId: string): Promise<OfferedEndpoint | null>;
 }
 export interface OfferedEndpoint {
-  readonly task: 'binary' | 'multiclass' | 'regression';
+  readonly name: string;
   readonly modelVersionId: string;
+  readonly signature: {
+    readonly task: 'binary' | 'multiclass' | 'regression';
+    readonly classes: readonly string[] | null;
+    readonly inputs: readonly { readonly name: string; readonly kind: string }[];
+  };
 }
 
 /** What is agreed about, and whose it is. */
@@ -36,8 +41,8 @@ export class Licensing {
   async refuseUnfit(tx: Tx, subject: Subject, terms: Terms, field = 'input.terms'): Promise<void> {
     const own = tx.tenantId === subject.providerTenantId;
     await inNameOf(tx, subject.providerTenantId, async (provider) => {
-      const { task, modelVersionId } = await this.hold(provider, subject.endpointId);
-      const misfit = disclosureMisfit(terms.disclosure, task);
+      const { signature, modelVersionId } = await this.hold(provider, subject.endpointId);
+      const misfit = disclosureMisfit(terms.disclosure, signature.task);
       if (misfit) throw invalidTerm('disclosure', misfit);
       const broken = await breakOf(provider, { ...subject, modelVersionId }, terms);
       if (broken) throw (own ? licenceBroken : licenceBrokenElsewhere)(broken, field);
@@ -52,7 +57,8 @@ export class Licensing {
     });
   }
 
-  private async hold(tx: Tx, endpointId: string): Promise<OfferedEndpoint> {
+  /** An endpoint of the transaction's tenant, held until the commit. NOT_FOUND. */
+  async hold(tx: Tx, endpointId: string): Promise<OfferedEndpoint> {
     const found = kindOf(endpointId) === 'endpoint' ? await this.endpoints.findOffered(tx, endpointId) : null;
     if (!found) throw notFound('endpoint');
     return found;

@@ -27,10 +27,7 @@ export interface Endpoint {
 
 /** What agreements look at, in their own transaction. */
 export const offeredEndpoints: OfferedEndpoints = {
-  findOffered: async (tx, id) => {
-    const row = await repo.findEndpointForShare(tx, id);
-    return row && { task: row.signature.task, modelVersionId: row.modelVersionId };
-  },
+  findOffered: (tx, id) => repo.findEndpointForShare(tx, id),
 };
 
 export interface EndpointServiceParts {
