@@ -199,7 +199,7 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
     tenants: new TenantService(db, clock),
     applications: new ApplicationService(db, clock, credentials),
     devices,
-    proofs: new ProofService({ gate: db.gate, clock, listener, masterKey, needsNonce: config.dpopNonce }),
+    proofs: new ProofService({ gate: db.gate, clock, listener, masterKey, needsNonce: config.dpopNonce, ledger }),
     blobs,
     uploads: new UploadService(db, clock, blobs, config),
     datasets,

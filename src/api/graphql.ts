@@ -8,6 +8,7 @@ import {
   ApolloServerPluginUsageReportingDisabled,
 } from '@apollo/server/plugin/disabled';
 import type { ExecutionResult, GraphQLError, GraphQLSchema } from 'graphql';
+import type { ProofService } from '../domain/tenants/proof.service.js';
 import { AppError } from '../platform/errors.js';
 import type { RequestContext } from '../platform/graphql.js';
 import type { Logger } from '../platform/log.js';
@@ -102,6 +103,7 @@ export interface GraphQLDoor {
   readonly apollo: ApolloServer<RequestContext>;
   readonly prepared: PreparedDocuments;
   readonly log: Logger;
+  readonly proofs: ProofService;
 }
 
 /** One GraphQL request over HTTP: Apollo decides status and headers as the GraphQL-over-HTTP specification says. */
@@ -109,10 +111,14 @@ export async function answerGraphQL(door: GraphQLDoor, asked: GraphQLRequest): P
   const { apollo, prepared } = door;
   const { request, response, context, body } = asked;
   const accept = request.headers.accept ?? '';
+  const device = context.scope?.device;
   if (body !== undefined) {
     const quick = await prepared.run(body as object, accept, context);
+    // Of what the ledger has not recorded, the proof is used up all the same.
+    if (quick && device) await door.proofs.spend(device);
     if (quick) return send(response, quick.contentType, textOf(quick.result, door.log, context));
   }
+  if (device) await door.proofs.spend(device);
   const headers = new HeaderMap();
   for (const [name, value] of Object.entries(request.headers))
     if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(', ') : value);

@@ -44,6 +44,7 @@ export const openInferenceRoutes: readonly Route[] = [
     path: new RegExp(`${MODEL}\\/infer$`),
     access: 'prediction:create',
     cookies: false,
+    proofs: 'spent by the answer',
     timeoutMs: LIMITS.executionMs,
     answer: ({ app, request, response, parts, context }) => {
       const target = { model: parts['model']!, version: parts['version'] ?? null };

@@ -27,6 +27,8 @@ export interface Route {
   readonly because?: string;
   /** Whether the session cookie is looked at. True only where a forged cross-site request is refused. */
   readonly cookies: boolean;
+  /** A proof of possession counts once: it is used up before the answer, unless that sees to it. */
+  readonly proofs?: 'spent by the answer';
   /** How long it may take, or null for as long as bytes flow. */
   readonly timeoutMs: number | null;
   answer(asked: Asked): Promise<void>;

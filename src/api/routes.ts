@@ -18,6 +18,7 @@ export function makeRoutes(door: GraphQLDoor, schemaText: string): Route[] {
       access: 'public',
       because: 'every field names its permission',
       cookies: true,
+      proofs: 'spent by the answer',
       timeoutMs: LIMITS.executionMs,
       answer: async ({ request, response, context }) => {
         const isKnown = context.scope !== null || context.account !== null;

@@ -6,7 +6,7 @@ import { ALGORITHMS } from '../domain/tenants/proof.service.js';
 import { AppError, notFound } from '../platform/errors.js';
 import type { RequestContext } from '../platform/graphql.js';
 import { newId } from '../platform/ids.js';
-import { makeScope } from '../platform/scope.js';
+import { makeScope, type ProvenDevice } from '../platform/scope.js';
 import {
   authenticate,
   callerAddress,
@@ -44,7 +44,7 @@ export async function startApi(app: App, host = app.config.host, port = app.conf
   const prepared = new PreparedDocuments(schema);
   const apollo = makeApollo(schema, prepared, app.log);
   await apollo.start();
-  const routes = makeRoutes({ apollo, prepared, log: app.log }, printedSchema());
+  const routes = makeRoutes({ apollo, prepared, log: app.log, proofs: app.proofs }, printedSchema());
   refuseUnexplained(routes);
   const edge = new Edge(app, routes);
   const server = createServer(
@@ -122,8 +122,9 @@ class Edge {
     const cookies = route.cookies && request.method === 'POST' && isSameOrigin(request, publicUrl);
     const presented = presentedToken(request, publicUrl, cookies);
     const credential = await authenticate(app, presented, wantedTenant(request));
+    const device = await proveDevice(app, request, { presented, credential, publicUrl });
     const context = makeContext(credential, {
-      device: await proveDevice(app, request, { presented, credential, publicUrl }),
+      device,
       requestId,
       signal,
       get address() {
@@ -132,6 +133,7 @@ class Edge {
       publicUrl,
       keepSession: (session) => response.setHeader('set-cookie', sessionCookie(publicUrl, session)),
     });
+    if (device && route.proofs !== 'spent by the answer') await app.proofs.spend(device);
     requireAccess(context, route.access);
     const parts = decodeParts(route.path.exec(path)?.groups);
     const asked: Asked = {
@@ -148,7 +150,7 @@ class Edge {
       },
     };
     const answer = route.answer(asked);
-    await (route.timeoutMs === null ? answer : within(route.timeoutMs, answer));
+    await this.spending(device, route.timeoutMs === null ? answer : within(route.timeoutMs, answer));
   }
 
   /** The way of every prediction through the second door: as `route`, without what it has no use for. */
@@ -162,8 +164,22 @@ class Edge {
     const credential = await authenticate(app, presented, wantedTenant(request));
     const device = await proveDevice(app, request, { presented, credential, publicUrl });
     const scope = credential?.grant ? makeScope({ ...credential.grant, ...about, device }) : null;
-    requireAccess({ scope, account: credential?.account ?? null }, 'prediction:create');
-    await within(LIMITS.executionMs, infer(app, { ...asked, scope: scope! }));
+    const answer = async () => {
+      requireAccess({ scope, account: credential?.account ?? null }, 'prediction:create');
+      await within(LIMITS.executionMs, infer(app, { ...asked, scope: scope! }));
+    };
+    await this.spending(device, answer());
+  }
+
+  /** A proof is used up by a request that failed, too. Throws what `answer` throws, PROOF_REPLAYED if that was the proof's second use. */
+  private async spending(device: ProvenDevice | null, answer: Promise<void>): Promise<void> {
+    if (!device) return answer;
+    try {
+      await answer;
+    } catch (error) {
+      await this.app.proofs.spend(device);
+      throw error;
+    }
   }
 
   private find(request: IncomingMessage, response: ServerResponse, path: string): Route {
@@ -207,7 +223,7 @@ class Edge {
 /** RFC 6750; RFC 9449, sections 7.1 and 8. */
 function challengeOf({ code }: AppError): string {
   if (code === 'PROOF_NONCE') return `DPoP error="use_dpop_nonce", algs="${ALGORITHMS.join(' ')}"`;
-  if (code === 'PROOF_INVALID' || code === 'DEVICE_UNKNOWN')
+  if (code === 'PROOF_INVALID' || code === 'PROOF_REPLAYED' || code === 'DEVICE_UNKNOWN')
     return `DPoP error="invalid_dpop_proof", algs="${ALGORITHMS.join(' ')}"`;
   return code === 'PROOF_REQUIRED' ? `DPoP algs="${ALGORITHMS.join(' ')}"` : 'Bearer';
 }

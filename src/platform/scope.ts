@@ -14,8 +14,8 @@ export interface ProvenDevice {
   readonly id: string;
   /** The agreements that admit it. */
   readonly agreementIds: ReadonlySet<string>;
-  /** SHA-256 that names the proof, which counts once. */
-  readonly proof: Buffer;
+  /** SHA-256 that names the proof, to whoever asks first: to be recorded as used, because a proof counts once. Null to all others. */
+  takeProof(): Buffer | null;
 }
 
 /**

@@ -126,6 +126,15 @@ export async function extendLedger(pool: Pool): Promise<void> {
   await pool.query(`select ledger_extend()`);
 }
 
+/** False if the proof was used before. */
+export async function insertProof(pool: Pool, proof: Buffer): Promise<boolean> {
+  const { rowCount } = await pool.query(
+    `insert into dpop_proof (proof, at) values ($1, now()) on conflict do nothing`,
+    [proof],
+  );
+  return rowCount === 1;
+}
+
 /** Forgets proofs that are so old that nothing accepts them. */
 export async function deleteOldProofs(pool: Pool): Promise<void> {
   await pool.query(`delete from dpop_proof where at < now() - interval '1 hour'`);

@@ -21,6 +21,7 @@ import {
   extendLedger,
   flush,
   type Flushed,
+  insertProof,
   internContexts,
   type Posting,
   readBatch,
@@ -256,21 +257,33 @@ export class LedgerService {
     for (const { reject } of batch) reject(unavailable(cause));
   }
 
-  /** Room for entries to come, in time; proofs that are too old to matter, from time to time. */
+  /** Records that a proof of possession was used, where no entry does. False if it was used before, on whichever replica. */
+  async spendProof(proof: Buffer): Promise<boolean> {
+    const isFresh = await insertProof(this.parts.pool, proof);
+    this.forgetProofs();
+    return isFresh;
+  }
+
+  /** Room for entries to come, in time. */
   private tend(batch: readonly Waiting[], { firstIndex }: Flushed): void {
-    const { pool, log } = this.parts;
-    const watch = (work: Promise<void>, what: string) =>
-      void work.catch((error: unknown) => log.error({ reason: (error as Error).message }, what));
     const next = (firstIndex ?? 0) + batch.length;
     if (next >= this.extendAt) {
       this.extendAt = (Math.floor(next / PARTITION_SIZE) + 1) * PARTITION_SIZE;
-      watch(extendLedger(pool), 'the ledger could not be extended');
+      this.watch(extendLedger(this.parts.pool), 'the ledger could not be extended');
     }
+    if (batch.some(({ proof }) => proof !== null)) this.forgetProofs();
+  }
+
+  /** Those that are too old to matter, from time to time. */
+  private forgetProofs(): void {
     const now = performance.now();
-    if (now >= this.forgetProofsAt && batch.some(({ proof }) => proof !== null)) {
-      this.forgetProofsAt = now + FORGET_PROOFS_MS;
-      watch(deleteOldProofs(pool), 'old proofs could not be forgotten');
-    }
+    if (now < this.forgetProofsAt) return;
+    this.forgetProofsAt = now + FORGET_PROOFS_MS;
+    this.watch(deleteOldProofs(this.parts.pool), 'old proofs could not be forgotten');
+  }
+
+  private watch(work: Promise<void>, what: string): void {
+    void work.catch((error: unknown) => this.parts.log.error({ reason: (error as Error).message }, what));
   }
 }
 

@@ -345,7 +345,7 @@ function entryOf({ policy, agreementId, device, ...about }: About, disclosure: o
     model: { versionId: endpoint.modelVersionId, digest: endpoint.modelDigest },
     disclosure,
     deviceId: device?.id ?? null,
-    proof: device?.proof ?? null,
+    proof: device?.takeProof() ?? null,
     refusal: null,
     commitments: null,
   };

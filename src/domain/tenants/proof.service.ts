@@ -48,11 +48,13 @@ export interface ProofServiceParts {
   readonly masterKey: Buffer;
   /** Whether a proof must carry a nonce of ours, so that none can be made in advance. */
   readonly needsNonce: boolean;
+  /** Where proofs are recorded as used; false of one that was used before. */
+  readonly ledger: { spendProof(proof: Buffer): Promise<boolean> };
 }
 
 /**
  * Proofs of possession (RFC 9449): a device shows with each request that it holds the key that was registered for its application.
- * That a proof counts once is the ledger's to see to, on all replicas.
+ * A proof counts once on all replicas: the ledger records it, with the prediction that it came with or by itself (`spend`).
  */
 export class ProofService {
   /** By tenant and the first part of a proof, which names the key and is the same in all proofs of a device. */
@@ -86,7 +88,20 @@ export class ProofService {
     const claims = await this.verify(proof, device);
     this.refuseOthers(claims, shown);
     const id = createHash('sha256').update(device.thumbprint).update(claims.jti!).digest();
-    return { id: device.id, agreementIds: device.agreementIds, proof: id };
+    let left: Buffer | null = id;
+    const takeProof = () => {
+      const proof = left;
+      left = null;
+      return proof;
+    };
+    return { id: device.id, agreementIds: device.agreementIds, takeProof };
+  }
+
+  /** Uses the proof up, unless the record of a prediction has done so: for every other end of a request. Throws PROOF_REPLAYED. */
+  async spend(device: ProvenDevice): Promise<void> {
+    const proof = device.takeProof();
+    if (proof && !(await this.parts.ledger.spendProof(proof)))
+      throw new AppError('PROOF_REPLAYED', 'This proof of possession was used before.');
   }
 
   /** Signature and time. jose's messages name claims, never their values; ours say what to do. */
