@@ -23,6 +23,7 @@ import { DatasetService } from './domain/datasets/dataset.service.js';
 import { SplitService } from './domain/datasets/split.service.js';
 import { UploadService } from './domain/datasets/upload.service.js';
 import { LedgerService, Salts } from './domain/metering/ledger.service.js';
+import { ReservationService } from './domain/metering/reservation.service.js';
 import { settledStatements, StatementService } from './domain/metering/statement.service.js';
 import { UsageService } from './domain/metering/usage.service.js';
 import { EvaluationRow } from './domain/models/evaluation.entity.js';
@@ -31,6 +32,10 @@ import { ModelAliasRow, ModelRow, ModelVersionRow } from './domain/models/model.
 import { ModelImportRow } from './domain/models/import.entity.js';
 import { ImportService } from './domain/models/import.service.js';
 import { ModelService } from './domain/models/model.service.js';
+import { BatchDecisions } from './domain/serving/batch-decision.js';
+import { BatchChunkRow, BatchPredictionRow } from './domain/serving/batch-prediction.entity.js';
+import { type BatchPredictionParts, BatchPredictionService } from './domain/serving/batch-prediction.service.js';
+import { type BatchRunParts, BatchRunService } from './domain/serving/batch-run.service.js';
 import { EndpointRow } from './domain/serving/endpoint.entity.js';
 import { EndpointNames } from './domain/serving/endpoint-name.js';
 import { EndpointService, offeredEndpoints } from './domain/serving/endpoint.service.js';
@@ -90,6 +95,8 @@ export const ENTITIES = [
   ModelVersionRow,
   ModelAliasRow,
   EvaluationRow,
+  BatchPredictionRow,
+  BatchChunkRow,
   TrainingRow,
   ModelImportRow,
   StudyRow,
@@ -134,6 +141,9 @@ export interface App {
   readonly statements: StatementService;
   readonly endpoints: EndpointService;
   readonly predictions: PredictService;
+  readonly batches: BatchPredictionService;
+  /** The worker's side of batches. */
+  readonly batchRuns: BatchRunService;
   close(): Promise<void>;
 }
 
@@ -142,17 +152,18 @@ const MODEL_MEMORY_BYTES = 2 ** 30;
 /** What explains them. */
 const EXPLAINER_MEMORY_BYTES = 2 ** 28;
 
-type Shared = 'region' | 'salts' | 'batcher' | 'explainers' | 'noise';
+type ServingParts = Omit<PredictServiceParts, 'region' | 'salts' | 'batcher' | 'explainers' | 'noise'> &
+  Omit<BatchPredictionParts & BatchRunParts, 'decisions' | 'reservations' | 'salts' | 'noise'>;
 
-function makePredictions({ masterKey, region }: Config, parts: Omit<PredictServiceParts, Shared>): PredictService {
-  return new PredictService({
-    ...parts,
-    region,
-    salts: new Salts(masterKey),
-    batcher: new Batcher(),
-    explainers: new Explainers(parts.models, EXPLAINER_MEMORY_BYTES),
-    noise: new NoiseSource(masterKey),
-  });
+function makeServing({ masterKey, region }: Config, given: ServingParts & { pool: Db['ledger']; signer: LogKeys }) {
+  const parts = { ...given, region, salts: new Salts(masterKey), noise: new NoiseSource(masterKey) };
+  const explainers = new Explainers(parts.models, EXPLAINER_MEMORY_BYTES);
+  const batchParts = { ...parts, decisions: new BatchDecisions(parts), reservations: new ReservationService(parts) };
+  return {
+    predictions: new PredictService({ ...parts, batcher: new Batcher(), explainers }),
+    batches: new BatchPredictionService(batchParts),
+    batchRuns: new BatchRunService(batchParts),
+  };
 }
 
 /** The composition root: configuration -> database, services. `name` is the process's name in the log. */
@@ -182,7 +193,8 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
   const names = new EndpointNames(db.gate, listener);
   const ledger = new LedgerService({ pool: db.ledger, signer: logKeys, log });
   const sessions = new SessionPool(MODEL_MEMORY_BYTES);
-  const predictions = makePredictions(config, { clock, log, listener, policies, models, ledger, sessions });
+  const agreementDevices = new AgreementDeviceService(db, clock, devices);
+  const serving = { db, clock, log, listener, policies, models, ledger, sessions, blobs, datasets };
   return {
     config,
     clock,
@@ -220,11 +232,11 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
     listings: new ListingService({ db, clock, licensing }),
     offerRequests: new OfferRequestService({ db, clock, agreements }),
     agreements,
-    agreementDevices: new AgreementDeviceService(db, clock, devices),
+    agreementDevices,
     usage: new UsageService({ db, clock, agreements }),
     statements: new StatementService({ db, clock, agreements }),
     endpoints: new EndpointService({ db, clock, models, agreements, policies, names }),
-    predictions,
+    ...makeServing(config, { ...serving, devices: agreementDevices, pool: db.ledger, signer: logKeys }),
     close: async () => {
       // What is under way is recorded and answered first.
       await ledger.close();

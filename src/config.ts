@@ -55,7 +55,7 @@ const Environment = z.object({
     .default('files')
     .describe('Where `npm start` puts the logs; stdout for containers.'),
   CONCORDAT_WORKERS: count(Math.max(1, Math.min(4, availableParallelism() - 1)), 1, 64).describe(
-    'Jobs of one queue (data, training) that one worker process runs at a time.',
+    'Jobs of one queue (data, training, prediction) that one worker process runs at a time.',
   ),
   CONCORDAT_JOBS_PER_TENANT: count(2, 1, 64).describe('Jobs of one tenant that are released to one queue at a time.'),
   CONCORDAT_CHILD_MEMORY_MB: count(4096, 256, 1048576).describe('The memory limit of one job’s child process.'),

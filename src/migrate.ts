@@ -19,6 +19,7 @@ import { AgreementLife0000000000015 } from '../migrations/0015-agreement-life.js
 import { TransparencyLog0000000000016 } from '../migrations/0016-transparency-log.js';
 import { Devices0000000000019 } from '../migrations/0019-devices.js';
 import { Licence0000000000021 } from '../migrations/0021-licence.js';
+import { BatchPredictions0000000000022 } from '../migrations/0022-batch-predictions.js';
 import { Catalogue0000000000023 } from '../migrations/0023-catalogue.js';
 import { ConfigError, loadConfig } from './config.js';
 import { ensureOperator } from './domain/tenants/account.service.js';
@@ -53,6 +54,7 @@ export const MIGRATIONS = [
   TransparencyLog0000000000016,
   Devices0000000000019,
   Licence0000000000021,
+  BatchPredictions0000000000022,
   Catalogue0000000000023,
 ];
 

@@ -52,6 +52,7 @@ const EXCEPTIONS: Record<string, string> = {
   'offer_request.asks': 'the consumer alone asks',
   'offer_request.answers': 'the provider answers, the consumer takes back',
   'agreement_meter.parties': 'both parties see what is used up',
+  'agreement_reservation.parties': 'both parties see what jobs hold, and how they ended',
   'log_tile.everybody': 'hashes; nothing of a tenant is in them',
   'log_checkpoint.everybody': 'the size and root of the log, signed',
   'log_cosignature.everybody': 'witnesses are public; their tenants are not in it',

@@ -39,6 +39,7 @@ const FILTERS = [
   'trainings(filter.datasetVersionId)',
   'studies(filter.modelId)',
   'studies(filter.datasetVersionId)',
+  'batchPredictions(endpointId)',
 ];
 
 /** Ids that mean another tenant on purpose. */
@@ -56,7 +57,10 @@ const OTHERS = [
 ];
 
 /** Where the answer to a missing thing has a code of its own; it is the same one for another tenant's. */
-const OTHER_CODES: Record<string, string> = { 'predict(input.agreementId)': 'NO_AGREEMENT' };
+const OTHER_CODES: Record<string, string> = {
+  'predict(input.agreementId)': 'NO_AGREEMENT',
+  'predictBatch(input.agreementId)': 'NO_AGREEMENT',
+};
 
 const TERMS = {
   purposes: ['CREDIT'],
@@ -163,6 +167,11 @@ async function makeWorld(tenant: TestTenant): Promise<World> {
     { name: 'an-endpoint', modelVersionId },
     'endpoint { id }',
   );
+  const { batchPrediction } = await owner.mutate<{ batchPrediction: { id: string } }>(
+    'predictBatch',
+    { endpointId: endpoint.id, datasetVersionId: data.datasetVersionId },
+    'batchPrediction { id }',
+  );
   const third = await api.tenant();
   const { agreement } = await owner.mutate<{ agreement: { id: string } }>(
     'offerAgreement',
@@ -237,6 +246,7 @@ async function makeWorld(tenant: TestTenant): Promise<World> {
     modelVersion: modelVersionId,
     evaluation: evaluation.id,
     endpoint: endpoint.id,
+    batchPrediction: batchPrediction.id,
     agreement: agreement.id,
     listing: listing.id,
     offerRequest: offerRequest.id,

@@ -1,6 +1,7 @@
 import { importEnding, importModel } from './import.js';
 import { evaluate, evaluateEnding } from './evaluate.js';
 import { ingest, ingestEnding } from './ingest.js';
+import { predict, predictEnding } from './predict.js';
 import type { Endings, Processors } from './processor.js';
 import { split } from './split.js';
 import { train, trainEnding } from './train.js';
@@ -14,6 +15,7 @@ export const PROCESSORS: Processors = {
   import: importModel,
   tune,
   evaluate,
+  predict,
 };
 
 export const ENDINGS: Endings = {
@@ -22,4 +24,5 @@ export const ENDINGS: Endings = {
   import: importEnding,
   tune: tuneEnding,
   evaluate: evaluateEnding,
+  predict: predictEnding,
 };

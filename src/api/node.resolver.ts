@@ -35,6 +35,7 @@ export const NODE_TYPES: ReadonlyMap<IdKind, string> = new Map<IdKind, string>([
   ['study', 'Study'],
   ['evaluation', 'Evaluation'],
   ['endpoint', 'Endpoint'],
+  ['batchPrediction', 'BatchPrediction'],
   ['agreement', 'Agreement'],
   ['listing', 'Listing'],
   ['offerRequest', 'OfferRequest'],
@@ -43,7 +44,7 @@ export const NODE_TYPES: ReadonlyMap<IdKind, string> = new Map<IdKind, string>([
 
 export function makeNodeKinds(app: App): NodeKinds {
   const { db, tenants, applications, uploads, datasets, splits, models, evaluations, trainings } = app;
-  const { imports, studies, endpoints, agreements, listings, offerRequests, signingKeys, devices } = app;
+  const { imports, studies, endpoints, batches, agreements, listings, offerRequests, signingKeys, devices } = app;
   return {
     tenant: { permission: 'tenant:read', load: (scope, id) => tenants.find(scope, id) },
     membership: { permission: 'tenant:read', load: (scope, id) => tenants.findMember(scope, id) },
@@ -63,6 +64,7 @@ export function makeNodeKinds(app: App): NodeKinds {
     modelImport: { permission: 'training:read', load: (scope, id) => imports.find(scope, id) },
     study: { permission: 'training:read', load: (scope, id) => studies.find(scope, id) },
     endpoint: { permission: 'endpoint:read', load: (scope, id) => endpoints.find(scope, id) },
+    batchPrediction: { permission: 'prediction:create', load: (scope, id) => batches.find(scope, id) },
     agreement: { permission: 'agreement:read', load: (scope, id) => agreements.find(scope, id) },
     listing: { permission: 'agreement:read', load: (scope, id) => listings.find(scope, id) },
     offerRequest: { permission: 'agreement:read', load: (scope, id) => offerRequests.find(scope, id) },

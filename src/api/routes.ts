@@ -1,4 +1,5 @@
 import { AppError } from '../platform/errors.js';
+import { batchRoute } from './batch-routes.js';
 import { readJson } from './body.js';
 import { answerGraphQL, type GraphQLDoor } from './graphql.js';
 import { unreadiness } from './health.js';
@@ -43,6 +44,7 @@ export function makeRoutes(door: GraphQLDoor, schemaText: string): Route[] {
       answerJson(response, reason ? 503 : 200, reason ? { status: 'not ready', reason } : { status: 'ready' });
     }),
     uploadRoute,
+    batchRoute,
     ...openInferenceRoutes,
     ...logRoutes(),
     ...pageRoutes(),

@@ -25,6 +25,7 @@ import { ModelResolver, ModelVersionResolver } from '../domain/models/model.reso
 import { StatementResolver, StatementVersionResolver } from '../domain/metering/statement.resolver.js';
 import { UsageResolver } from '../domain/metering/usage.resolver.js';
 import { AgreementEndpointResolver, EndpointResolver } from '../domain/serving/endpoint.resolver.js';
+import { BatchPredictionResolver } from '../domain/serving/batch-prediction.resolver.js';
 import { PredictResolver } from '../domain/serving/predict.resolver.js';
 import { AccountResolver } from '../domain/tenants/account.resolver.js';
 import { ApplicationResolver } from '../domain/tenants/application.resolver.js';
@@ -74,6 +75,7 @@ const RESOLVERS: [ResolverClass, (app: App) => object][] = [
   [EndpointResolver, (app) => new EndpointResolver(app.endpoints)],
   [AgreementEndpointResolver, (app) => new AgreementEndpointResolver(app.endpoints)],
   [PredictResolver, (app) => new PredictResolver(app.predictions)],
+  [BatchPredictionResolver, (app) => new BatchPredictionResolver(app.batches)],
 ];
 
 /** The executable schema. Without an app it can be printed and validated against, not executed. */

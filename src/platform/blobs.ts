@@ -8,7 +8,7 @@ import type { KeyRing } from './keys.js';
 import type { Scope } from './scope.js';
 import { seal, type SealedBlob } from './sealing.js';
 
-export type BlobKind = 'upload' | 'table' | 'model';
+export type BlobKind = 'upload' | 'table' | 'model' | 'answer';
 
 /** A blob that is not in the database yet: write the file first, then insert the row; what is left of a crash is swept. */
 export interface NewBlob extends SealedBlob {
@@ -19,6 +19,8 @@ export interface NewBlob extends SealedBlob {
 const ORPHAN_AGE_MS = 24 * 3_600_000;
 /** What was sent and never read into a table is not kept. Twice as long as it may be used: a job may be at work on it. */
 const UPLOAD_AGE_MS = 48 * 3_600_000;
+/** How long the answers of batch predictions are kept for whoever asked. */
+const ANSWER_AGE_MS = 30 * 24 * 3_600_000;
 
 /**
  * Sealed files on the local disk, `<home>/blobs/<tenant>/<blob>`, and their rows, which hold the wrapped keys. A row is
@@ -81,7 +83,7 @@ export class BlobStore {
   }
 
   /**
-   * Shreds uploads that nobody used, and removes files that no row with a key stands for: unfinished writes and shredded
+   * Shreds uploads that nobody used and answers that are old, and removes files that no row with a key stands for: unfinished writes and shredded
    * blobs. Returns how many. Looks at one tenant at a time, through row-level security like everybody else.
    */
   async sweep(db: Pick<Db, 'app'>, now: Date, orphanAgeMs = ORPHAN_AGE_MS): Promise<number> {
@@ -91,8 +93,8 @@ export class BlobStore {
       const known = await inTenant(db, { tenantId }, async (tx) => {
         await tx.query(
           `update blob set wrapped_key = null, deleted_at = $1
-           where tenant_id = $3 and kind = 'upload' and wrapped_key is not null and created_at < $2`,
-          [now, new Date(now.getTime() - UPLOAD_AGE_MS), tenantId],
+           where tenant_id = $3 and wrapped_key is not null and (kind = 'upload' and created_at < $2 or kind = 'answer' and created_at < $4)`,
+          [now, new Date(now.getTime() - UPLOAD_AGE_MS), tenantId, new Date(now.getTime() - ANSWER_AGE_MS)],
         );
         return tx.query<{ id: string; live: boolean }[]>(
           `select id, wrapped_key is not null as live from blob where tenant_id = $1 and id = any($2)`,

@@ -21,6 +21,8 @@ export interface ChildOptions<Progress> {
   /** Aborted: the child is asked to stop, then killed; the promise rejects with the signal's reason once it is gone. */
   readonly signal: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
+  /** What the child waits for, one question at a time. A rejection ends the child, and is what the promise rejects with. */
+  readonly onQuestion?: (question: never) => Promise<unknown>;
   /** Tests kill it. */
   readonly onStart?: (pid: number) => void;
 }
@@ -44,9 +46,15 @@ export class ChildError extends Error {
 
 type FromChild =
   | { readonly type: 'progress'; readonly progress: unknown }
+  | { readonly type: 'question'; readonly question: unknown }
   | { readonly type: 'result'; readonly result: unknown }
   | { readonly type: 'error'; readonly error: SentError };
-type ToChild = { readonly type: 'start'; readonly input: unknown } | { readonly type: 'stop' };
+type ToChild =
+  | { readonly type: 'start'; readonly input: unknown }
+  | { readonly type: 'answer'; readonly answer: unknown }
+  | { readonly type: 'stop' };
+/** What a child ends with. */
+type Last = Exclude<FromChild, { type: 'progress' | 'question' }>;
 
 interface SentError {
   readonly name: string;
@@ -72,15 +80,25 @@ export async function runChild<Result, Progress = object>(options: ChildOptions<
   child.stderr!.on('data', (text: Buffer) => {
     stderr = (stderr + text.toString('latin1')).slice(-STDERR_KEPT);
   });
-  let outcome: Exclude<FromChild, { type: 'progress' }> | null = null;
+  let outcome: Last | null = null;
+  let unanswered: { readonly error: unknown } | null = null;
   child.on('message', (message: FromChild) => {
     if (message.type === 'progress') options.onProgress?.(message.progress as Progress);
+    else if (message.type === 'question') void answer(message.question);
     else outcome = message;
   });
   let grace: NodeJS.Timeout | undefined;
   const stop = () => {
     tell(child, { type: 'stop' });
     grace = setTimeout(() => child.kill('SIGKILL'), GRACE_MS);
+  };
+  const answer = async (question: unknown) => {
+    try {
+      tell(child, { type: 'answer', answer: await options.onQuestion!(question as never) });
+    } catch (error) {
+      unanswered = { error };
+      stop();
+    }
   };
   const ended = new Promise<NodeJS.Signals | number>((resolve, reject) => {
     child.once('error', reject);
@@ -92,6 +110,7 @@ export async function runChild<Result, Progress = object>(options: ChildOptions<
     tell(child, { type: 'start', input: options.input });
     const end = await ended;
     options.signal.throwIfAborted();
+    if (unanswered !== null) throw (unanswered as { readonly error: unknown }).error;
     return resultOf<Result>(outcome, end, { stderr, memoryLimitMb: options.memoryLimitMb });
   } finally {
     clearTimeout(grace);
@@ -142,7 +161,7 @@ const OUT_OF_MEMORY =
   /heap out of memory|Array buffer allocation failed|bad_alloc|Cannot allocate memory|Fatal process out of memory/i;
 
 function resultOf<Result>(
-  outcome: Exclude<FromChild, { type: 'progress' }> | null,
+  outcome: Last | null,
   end: NodeJS.Signals | number,
   { stderr, memoryLimitMb }: { stderr: string; memoryLimitMb: number },
 ): Result {
@@ -168,6 +187,8 @@ function rebuild(sent: SentError): Error {
 
 export interface ChildContext<Progress> {
   readonly progress: (progress: Progress) => void;
+  /** What the parent answers; one question at a time. Never resolves if the parent ends the child instead. */
+  readonly ask: <Answer>(question: unknown) => Promise<Answer>;
   readonly signal: AbortSignal;
 }
 
@@ -178,12 +199,19 @@ export function serveChild<Input, Result, Progress = object>(
   if (!process.send) throw new Error('This program is started by a worker.');
   watchParent();
   const abort = new AbortController();
+  let heard: (answer: never) => void = () => undefined;
+  const ask = <Answer>(question: unknown) =>
+    new Promise<Answer>((resolve) => {
+      heard = resolve as typeof heard;
+      process.send!({ type: 'question', question });
+    });
   process.once('disconnect', () => process.exit(1));
   process.on('message', (message: ToChild) => {
     if (message.type === 'stop') abort.abort(new Error('Stopped.'));
+    else if (message.type === 'answer') heard(message.answer as never);
     else {
       const progress = (value: Progress) => void process.send!({ type: 'progress', progress: value });
-      work(message.input as Input, { progress, signal: abort.signal }).then(
+      work(message.input as Input, { progress, ask, signal: abort.signal }).then(
         (result) => leave({ type: 'result', result }),
         (error: unknown) => leave({ type: 'error', error: describe(error) }),
       );

@@ -28,6 +28,7 @@ export const ID_PREFIXES = {
   offerRequest: 'orq',
   signingKey: 'sgk',
   witness: 'wit',
+  batchPrediction: 'bat',
   prediction: 'prd',
   request: 'req',
 } as const;

@@ -1,5 +1,5 @@
 import { Field, Float, ID, Int, ObjectType, registerEnumType } from 'type-graphql';
-import { Node, DateTime } from './graphql.js';
+import { DateTime, Long, Node } from './graphql.js';
 import type { JobState } from './jobs.js';
 
 export const JobStateEnum = {
@@ -72,11 +72,16 @@ export class JobProgress {
 
   @Field(() => Float, { nullable: true, description: 'Tuning: the metric of the best trial so far.' })
   best?: number | null;
+
+  @Field(() => Long, { nullable: true, description: 'Predicting: rows answered, recorded and charged so far.' })
+  rows?: number | null;
 }
 
 @ObjectType({ implements: Node, description: 'A piece of work in the background.' })
 export class Job extends Node {
-  @Field(() => String, { description: 'What kind of work: `ingest`, `split`, `train`, `import`, `tune`, `evaluate`.' })
+  @Field(() => String, {
+    description: 'What kind of work: `ingest`, `split`, `train`, `import`, `tune`, `evaluate`, `predict`.',
+  })
   name: string;
 
   @Field(() => JobStateEnum, { description: 'Where it stands.' })
@@ -109,7 +114,8 @@ export class Job extends Node {
   finishedAt: Date | null;
 
   @Field(() => ID, {
-    description: 'What it works on: a dataset version, a split, a training, an import, a study, an evaluation.',
+    description:
+      'What it works on: a dataset version, a split, a training, an import, a study, an evaluation, a batch prediction.',
   })
   subjectId: string;
 }

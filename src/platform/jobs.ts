@@ -15,6 +15,7 @@ export const JOBS = {
   import: { queue: 'training', attempts: 3, subject: 'modelImport', memoryShare: 1 },
   tune: { queue: 'training', attempts: 3, subject: 'study', memoryShare: 1 },
   evaluate: { queue: 'training', attempts: 3, subject: 'evaluation', memoryShare: 1 },
+  predict: { queue: 'prediction', attempts: 3, subject: 'batchPrediction', memoryShare: 0.5 },
 } as const;
 
 export const JOB_STATES = ['QUEUED', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED'] as const;

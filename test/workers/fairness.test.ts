@@ -44,7 +44,7 @@ it('a thousand jobs of one tenant delay the first job of another by the running 
   );
   workers = startWorkers(
     platform.app,
-    { ingest: work, split: work, train: work, import: work, tune: work, evaluate: work },
+    { ingest: work, split: work, train: work, import: work, tune: work, evaluate: work, predict: work },
     {},
   );
   while (order.length < 3) await delay(20);

@@ -22,7 +22,7 @@ const endings: Endings = {
     return Promise.resolve();
   },
 };
-const processors = { ingest: doIt, split: doIt, train: doIt, import: doIt, tune: doIt, evaluate: doIt };
+const processors = { ingest: doIt, split: doIt, train: doIt, import: doIt, tune: doIt, evaluate: doIt, predict: doIt };
 const nothing: Processor = (_app, job) =>
   Promise.resolve(() => {
     finished.push(job.subjectId);

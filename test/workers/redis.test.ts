@@ -38,7 +38,7 @@ describe.skipIf(!isInstalled)('jobs on Redis', () => {
     tenant = await makeTenant(platform.app);
     workers = startWorkers(
       platform.app,
-      { ingest: work, split: work, train: work, import: work, tune: work, evaluate: work },
+      { ingest: work, split: work, train: work, import: work, tune: work, evaluate: work, predict: work },
       {},
     );
   });
@@ -76,7 +76,7 @@ describe.skipIf(!isInstalled)('jobs on Redis', () => {
     expect(await readJob(platform.app, tenant, slow)).toMatchObject({ state: 'QUEUED', attempt: 1 });
     workers = startWorkers(
       platform.app,
-      { ingest: work, split: work, train: work, import: work, tune: work, evaluate: work },
+      { ingest: work, split: work, train: work, import: work, tune: work, evaluate: work, predict: work },
       {},
     );
     await untilJob(platform.app, tenant, slow, (job) => job.state === 'RUNNING' && job.attempt === 2);

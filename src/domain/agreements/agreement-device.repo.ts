@@ -29,6 +29,15 @@ export async function deleteAgreementDevice(tx: Tx, agreementId: string, deviceI
   return rows[0]?.thumbprint ?? null;
 }
 
+/** The agreements that admit the consumer's device. */
+export async function listAdmitting(tx: Tx, deviceId: string): Promise<string[]> {
+  const rows = await tx.query<{ id: string }[]>(
+    `select agreement_id as id from agreement_device where consumer_tenant_id = $1 and device_id = $2`,
+    [tx.tenantId, deviceId],
+  );
+  return rows.map(({ id }) => id);
+}
+
 const PARTY = `$1 in (provider_tenant_id, consumer_tenant_id)`;
 
 export async function countAgreementDevices(tx: Tx, agreementId: string): Promise<number> {

@@ -32,6 +32,11 @@ export class AgreementDeviceService {
     private readonly devices: DeviceService,
   ) {}
 
+  /** The agreements that admit the tenant's device now. */
+  async agreementsOf(scope: Pick<Scope, 'tenantId'>, deviceId: string): Promise<ReadonlySet<string>> {
+    return new Set(await inTenant(this.db, scope, (tx) => repo.listAdmitting(tx, deviceId)));
+  }
+
   /** Throws LIMIT_REACHED beyond `devices.most`, CONFLICT where the terms allow none or the agreement has ended. Twice changes nothing. */
   admit(scope: Scope, { agreementId, deviceId }: Admission): Promise<AgreementDevice> {
     return inTenant(this.db, scope, async (tx) => {

@@ -109,10 +109,10 @@ export async function markVersion(
     .execute();
 }
 
-/** Rows that were ever counted. Read after a change of the agreement, which holds the meter until the commit. */
+/** Rows that were ever answered; those that a job has reserved are not. Read after a change of the agreement, which holds the meter until the commit. */
 export async function readMeter(tx: Tx, agreementId: string): Promise<number> {
   const [row] = await tx.query<{ rows: number }[]>(
-    `select rows_total as rows from agreement_meter where agreement_id = $1 and $2 in (provider_tenant_id, consumer_tenant_id)`,
+    `select rows_total - rows_reserved as rows from agreement_meter where agreement_id = $1 and $2 in (provider_tenant_id, consumer_tenant_id)`,
     [agreementId, tx.tenantId],
   );
   return row?.rows ?? 0;

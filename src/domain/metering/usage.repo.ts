@@ -41,6 +41,8 @@ export interface MeterRow {
   readonly month: string;
   readonly rowsThisMonth: number;
   readonly rowsTotal: number;
+  /** Of those above: held by jobs, not answered yet. */
+  readonly rowsReserved: number;
   /** Thousandths of epsilon. */
   readonly budgetUsedMilli: number;
   readonly rowsPerDay: number | null;
@@ -52,7 +54,7 @@ export interface MeterRow {
 export async function findMeter(tx: Tx, agreementId: string): Promise<MeterRow | null> {
   const [row] = await tx.query<MeterRow[]>(
     `select to_char(day, 'YYYY-MM-DD') as day, rows_today as "rowsToday", to_char(month, 'YYYY-MM') as month, rows_this_month as "rowsThisMonth",
-       rows_total as "rowsTotal", budget_used_milli as "budgetUsedMilli", rows_per_day as "rowsPerDay", rows_per_month as "rowsPerMonth",
+       rows_total as "rowsTotal", rows_reserved as "rowsReserved", budget_used_milli as "budgetUsedMilli", rows_per_day as "rowsPerDay", rows_per_month as "rowsPerMonth",
        rows_in_total as "rowsInTotal", budget_milli as "budgetMilli"
      from agreement_meter where agreement_id = $1 and $2 in (provider_tenant_id, consumer_tenant_id)`,
     [agreementId, tx.tenantId],

@@ -35,6 +35,8 @@ export interface Allowance {
   readonly rowsToday: number;
   readonly rowsThisMonth: number;
   readonly rowsTotal: number;
+  /** Of those, what jobs hold and have not answered yet. */
+  readonly rowsReserved: number;
   readonly rowsLeftToday: number | null;
   readonly rowsLeftThisMonth: number | null;
   readonly rowsLeftInTotal: number | null;
@@ -73,6 +75,7 @@ export class UsageService {
       rowsToday,
       rowsThisMonth,
       rowsTotal: meter.rowsTotal,
+      rowsReserved: meter.rowsReserved,
       rowsLeftToday: left(meter.rowsPerDay, rowsToday),
       rowsLeftThisMonth: left(meter.rowsPerMonth, rowsThisMonth),
       rowsLeftInTotal: left(meter.rowsInTotal, meter.rowsTotal),

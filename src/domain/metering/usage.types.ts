@@ -36,6 +36,11 @@ export class Allowance {
   @Field(() => Long, { description: 'Rows charged in total.' })
   rowsTotal: number;
 
+  @Field(() => Long, {
+    description: 'Rows that batches have reserved and not answered yet; the counts above include them until they end.',
+  })
+  rowsReserved: number;
+
   @Field(() => Long, { nullable: true, description: 'Rows left today (UTC).' })
   rowsLeftToday: number | null;
 

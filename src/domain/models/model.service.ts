@@ -193,6 +193,11 @@ export class ModelService {
     return { digest: version.digest, onnx };
   }
 
+  /** Where the version's ONNX file lies, for a child process that infers with it. Joins a transaction. NOT_FOUND if it was deleted. */
+  async openOnnx(tx: Tx, scope: Pick<Scope, 'tenantId'>, versionId: string): Promise<SealedBlob> {
+    return this.blobs.open(tx, scope, (await this.getVersion(tx, versionId)).blobId);
+  }
+
   /**
    * Where the version's fitted model lies, for a child process that goes on with it (`loadFitted`). Joins a transaction. NOT_FOUND
    * if there is no such version or its file was deleted, CONFLICT if it dates from before fitted models were kept.

@@ -16,8 +16,14 @@ import type { AgreementPolicy, Policy } from './policy.js';
 export const MAX_ROWS = 10_000;
 /** The most rows of one request that asks for explanations, which cost a hundred times as much. */
 export const MAX_EXPLAINED_ROWS = 100;
+/** The most rows of one batch. */
+export const MAX_BATCH_ROWS = 10_000_000;
+
+export type Door = 'GRAPHQL' | 'OPEN_INFERENCE' | 'BATCH';
 
 export interface Question {
+  /** Through which door it comes. Left out: one that answers at once. */
+  readonly door?: Door;
   /** The tenant that asks, and whether its credential may ask for predictions. */
   readonly tenantId: string;
   readonly mayPredict: boolean;
@@ -85,8 +91,9 @@ export function decide(question: Question): Decision {
   if (policy.endpoint.state !== 'READY')
     return deny('ENDPOINT_NOT_READY', 'The endpoint does not answer at present.', { agreementId });
   if (rowCount < 1) return deny('INPUT_INVALID', 'There are no rows.', { agreementId, field: 'input.columns' });
-  if (rowCount > MAX_ROWS)
-    return deny('TOO_MANY_ROWS', `A request has at most ${MAX_ROWS} rows; this one has ${rowCount}.`, {
+  const [what, most] = question.door === 'BATCH' ? ['batch', MAX_BATCH_ROWS] : ['request', MAX_ROWS];
+  if (rowCount > most)
+    return deny('TOO_MANY_ROWS', `A ${what} has at most ${most} rows; this one has ${rowCount}.`, {
       agreementId,
       field: 'input.columns',
     });

@@ -28,7 +28,7 @@ import {
 import type { ModelService } from '../models/model.service.js';
 import { commitToAnswer, commitToInput } from './commitment.js';
 import { Running } from './concurrency.js';
-import { type Admission, decide, type Decision, notInForceMessage } from './decide.js';
+import { type Admission, decide, type Decision, type Door, notInForceMessage } from './decide.js';
 import { disclose, ruleName } from './disclose.js';
 import type { PublishedSignature } from './endpoint.entity.js';
 import type { Explainers } from './explainers.js';
@@ -54,8 +54,6 @@ export interface PredictRequest {
   /** Through which door it came; recorded. */
   readonly door?: Door;
 }
-
-export type Door = 'GRAPHQL' | 'OPEN_INFERENCE' | 'BATCH';
 
 /** The rows: lists of equal length by the name of the column, or in the form of another door. */
 export type Asked =
@@ -328,7 +326,7 @@ function recordedRule({ disclosure, explanations }: Admission): object {
   return explanations.kind === 'NONE' ? disclosure : { ...disclosure, explanations };
 }
 
-const REGION = /^[a-z0-9][a-z0-9-]{0,39}$/;
+export const REGION = /^[a-z0-9][a-z0-9-]{0,39}$/;
 
 function entryOf({ policy, agreementId, device, ...about }: About, disclosure: object | null): Entry {
   const { endpoint, agreements } = policy;
@@ -381,7 +379,10 @@ function predictionOf({ about, answer, posted, salt, modelVersionId }: Answered)
   };
 }
 
-const REFUSED: Partial<Record<ErrorCode, (posted: Posted, rowCount: number) => [string, ErrorDetails?]>> = {
+/** What the ledger says of a refusal. */
+type Verdict = Pick<Posted, 'refusal' | 'detail' | 'at'>;
+
+const REFUSED: Partial<Record<ErrorCode, (posted: Verdict, rowCount: number) => [string, ErrorDetails?]>> = {
   QUOTA_SECOND_EXCEEDED: ({ detail, at }, rowCount) => [
     `The agreement has ${detail} rows left in this second; the request has ${rowCount}.`,
     { retryAfterMs: 1000 - (at.getTime() % 1000) },
@@ -406,7 +407,7 @@ const REFUSED: Partial<Record<ErrorCode, (posted: Posted, rowCount: number) => [
   UNAUTHENTICATED: () => ['The API key or the device has been revoked or has expired.'],
 };
 
-function ledgerRefusal(posted: Posted, rowCount: number): AppError {
+export function ledgerRefusal(posted: Verdict, rowCount: number): AppError {
   const code = posted.refusal as ErrorCode;
   const [message, details] = REFUSED[code]?.(posted, rowCount) ?? ['The ledger refuses the request.'];
   return new AppError(code, message, details);
