@@ -21,6 +21,7 @@ import { systemClock } from '../src/platform/clock.js';
 import { roleUrl } from '../src/platform/db.js';
 import { newId } from '../src/platform/ids.js';
 import { makeLog } from '../src/platform/log.js';
+import { RecentEntries } from '../src/domain/audit/recent-entries.js';
 import { makeScope } from '../src/platform/scope.js';
 
 const args = process.argv.slice(2);
@@ -55,7 +56,7 @@ async function main(): Promise<void> {
   const place = { home, publicUrl: 'https://concordat.example', port: 4000 };
   const log = makeLog('error', 'bench');
   const signer = await LogKeys.open({ pool, masterKey, ...place, clock: systemClock, log, listener: null });
-  const ledger = new LedgerService({ pool, signer, log });
+  const ledger = new LedgerService({ pool, signer, recent: new RecentEntries(), log });
   try {
     const record = await recorder(owner, pool, ledger);
     const insert = await inserter(owner);
@@ -148,16 +149,18 @@ async function recorder(owner: pg.Client, pool: pg.Pool, ledger: LedgerService):
   const entry: Omit<Entry, 'predictionId' | 'startedAt'> = {
     isRepeatable: false,
     proof: null,
-    providerTenantId: provider,
-    endpointId,
-    agreement: { id: agreementId, version: 1, documentDigest: '0'.repeat(64) },
-    model: { versionId: newId('modelVersion'), digest: '1'.repeat(64) },
-    purpose: 'CREDIT',
-    disclosure: { kind: 'SCORES', digits: 2 },
-    door: 'OPEN_INFERENCE',
-    region: 'local',
-    declaredRegion: null,
-    deviceId: null,
+    facts: {
+      providerTenantId: provider,
+      endpointId,
+      agreement: { id: agreementId, version: 1, documentDigest: '0'.repeat(64) },
+      model: { versionId: newId('modelVersion'), digest: '1'.repeat(64) },
+      purpose: 'CREDIT',
+      disclosure: { kind: 'SCORES', digits: 2 },
+      door: 'OPEN_INFERENCE',
+      region: 'local',
+      declaredRegion: null,
+      deviceId: null,
+    },
     rowCount: 1,
     refusal: null,
     commitments: { inputDigest: randomBytes(32), outputDigest: randomBytes(32) },

@@ -20,6 +20,7 @@ import { startPostgres } from '../src/launch/postgres.mjs';
 import { migrate } from '../src/migrate.js';
 import { systemClock } from '../src/platform/clock.js';
 import { roleUrl } from '../src/platform/db.js';
+import { RecentEntries } from '../src/domain/audit/recent-entries.js';
 import { makeLog } from '../src/platform/log.js';
 
 const args = process.argv.slice(2);
@@ -80,7 +81,7 @@ async function measure(url: string, home: string): Promise<Figure[]> {
     listener: null,
   };
   const keys = await LogKeys.open(parts);
-  const integrator = new Integrator(ledgerUrl, { keys, clock: systemClock, log });
+  const integrator = new Integrator(ledgerUrl, { keys, recent: new RecentEntries(), clock: systemClock, log });
   const run = runOn(pool);
   try {
     await pool.query(APPEND, [entries]);

@@ -16,6 +16,7 @@ import { SigningKeyService } from './domain/agreements/signing-key.service.js';
 import { AuditEntryRow } from './domain/audit/audit.entity.js';
 import { AuditService } from './domain/audit/audit.service.js';
 import { Integrator } from './domain/audit/integrator.js';
+import { RecentEntries } from './domain/audit/recent-entries.js';
 import { LogKeys } from './domain/audit/log-key.service.js';
 import { LogService } from './domain/audit/log.service.js';
 import { DatasetRow, UploadRow } from './domain/datasets/dataset.entity.js';
@@ -191,7 +192,8 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
   const devices = new DeviceService(db, clock);
   const policies = new Policies(db.gate, listener);
   const names = new EndpointNames(db.gate, listener);
-  const ledger = new LedgerService({ pool: db.ledger, signer: logKeys, log });
+  const recent = new RecentEntries();
+  const ledger = new LedgerService({ pool: db.ledger, signer: logKeys, recent, log });
   const sessions = new SessionPool(MODEL_MEMORY_BYTES);
   const agreementDevices = new AgreementDeviceService(db, clock, devices);
   const serving = { db, clock, log, listener, policies, models, ledger, sessions, blobs, datasets };
@@ -206,7 +208,7 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
     logKeys,
     accounts,
     transparency: new LogService({ db, clock, keys: logKeys }),
-    integrator: new Integrator(db.ledgerUrl, { keys: logKeys, clock, log }),
+    integrator: new Integrator(db.ledgerUrl, { keys: logKeys, recent, clock, log }),
     credentials,
     tenants: new TenantService(db, clock),
     applications: new ApplicationService(db, clock, credentials),

@@ -4,7 +4,7 @@ import type { App } from '../app.js';
 import type { Credential } from '../domain/tenants/credential.service.js';
 import { AppError } from '../platform/errors.js';
 import type { RequestContext } from '../platform/graphql.js';
-import { makeScope, type ProvenDevice, type ScopeParts } from '../platform/scope.js';
+import { makeScope, type ProvenDevice, type Scope, type ScopeParts } from '../platform/scope.js';
 
 /** Browsers accept the prefix only on a cookie that is Secure, for this host, for every path. */
 export function cookieName(publicUrl: string): string {
@@ -91,11 +91,16 @@ export async function authenticate(
   return credential;
 }
 
+/** As `authenticate`, if no look into the database is needed; else null. */
+export function heldCredential(app: App, presented: Presented | null, tenant: string | null): Credential | null {
+  return presented && app.credentials.held(presented.token, tenant);
+}
+
 /**
  * The device that the request proves to come from; null without the header DPoP. Throws PROOF_INVALID, PROOF_NONCE,
  * DEVICE_UNKNOWN: a proof that is no good refuses the request, even where none would be needed.
  */
-export async function proveDevice(
+export function proveDevice(
   app: App,
   { method, headers, url = '/' }: IncomingMessage,
   {
@@ -103,7 +108,7 @@ export async function proveDevice(
     credential,
     publicUrl,
   }: { presented: Presented | null; credential: Credential | null; publicUrl: string },
-): Promise<ProvenDevice | null> {
+): Promise<ProvenDevice> | null {
   const proof = headers['dpop'];
   if (proof === undefined) {
     if (!presented?.needsProof) return null;
@@ -124,11 +129,21 @@ export function wantedTenant(request: IncomingMessage): string | null {
   return typeof header === 'string' && header !== '' ? header : null;
 }
 
-export function makeContext(credential: Credential | null, asking: Asking): RequestContext {
-  const { requestId, signal, publicUrl, keepSession, device } = asking;
+/** On whose behalf the request is; null for a stranger, and for a person in no tenant. */
+export function scopeOf(
+  credential: Credential | null,
+  { device, requestId, signal }: Pick<Asking, 'device' | 'requestId' | 'signal'>,
+): Scope | null {
   const grant = credential?.grant;
+  if (!grant) return null;
+  const { tenantId, actor, permissions } = grant;
+  return makeScope({ tenantId, actor, permissions, device, requestId, signal });
+}
+
+export function makeContext(credential: Credential | null, asking: Asking): RequestContext {
+  const { requestId, publicUrl, keepSession } = asking;
   return {
-    scope: grant ? makeScope({ ...grant, device, requestId, signal }) : null,
+    scope: scopeOf(credential, asking),
     account: credential?.account ?? null,
     requestId,
     // Read when it is asked for, which is seldom.

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { ApolloServer, HeaderMap, type ApolloServerPlugin } from '@apollo/server';
 import {
   ApolloServerPluginCacheControlDisabled,
@@ -15,6 +15,7 @@ import type { Logger } from '../platform/log.js';
 import { formatError, isTheCallers, thrownIn } from './errors.js';
 import { LIMITS, limitRule } from './limits.js';
 import type { PreparedDocuments } from './prepared.js';
+import type { ApiResponse } from './response.js';
 import { refuseVariables } from './variables.js';
 
 /** Logs what is masked, once. */
@@ -92,7 +93,7 @@ export function makeApollo(
 
 export interface GraphQLRequest {
   readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly response: ApiResponse;
   readonly context: RequestContext;
   /** The parsed JSON of a POST; undefined for GET. */
   readonly body: unknown;
@@ -116,7 +117,7 @@ export async function answerGraphQL(door: GraphQLDoor, asked: GraphQLRequest): P
     const quick = await prepared.run(body as object, accept, context);
     // Of what the ledger has not recorded, the proof is used up all the same.
     if (quick && device) await door.proofs.spend(device);
-    if (quick) return send(response, quick.contentType, textOf(quick.result, door.log, context));
+    if (quick) return response.answer(quick.contentType, textOf(quick.result, door.log, context));
   }
   if (device) await door.proofs.spend(device);
   const headers = new HeaderMap();
@@ -139,12 +140,6 @@ export async function answerGraphQL(door: GraphQLDoor, asked: GraphQLRequest): P
   const contentType = answer.headers.get('content-type');
   if (body !== undefined && response.statusCode === 200 && contentType) prepared.learnAccept(accept, contentType);
   response.end(answer.body.string);
-}
-
-function send(response: ServerResponse, contentType: string, text: string): void {
-  if (response.headersSent || response.destroyed) return;
-  response.setHeader('content-type', contentType);
-  response.end(text);
 }
 
 /** The result of an execution as Apollo would write it: a request that was executed answers 200, whatever its fields threw. */

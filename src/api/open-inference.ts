@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { App } from '../app.js';
 import { datatypeOf, matrixName } from '../domain/serving/predict.service.js';
 import { AppError, notFound } from '../platform/errors.js';
@@ -8,6 +8,7 @@ import { unreadiness } from './health.js';
 import { LIMITS } from './limits.js';
 import { metadataOf, writeAnswer } from './open-inference-answer.js';
 import { parseInference } from './open-inference-request.js';
+import type { ApiResponse } from './response.js';
 import type { Asked, Route } from './route.js';
 
 /*
@@ -66,7 +67,7 @@ export function inferTarget({ method, url = '' }: IncomingMessage): Target | nul
 
 export interface Inferring {
   readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly response: ApiResponse;
   readonly target: Target;
   readonly scope: Scope;
 }
@@ -93,11 +94,8 @@ export async function infer(app: App, { request, response, target, scope }: Infe
     rows: asked.rows,
   });
   const { body: answer, headerLength } = writeAnswer(target.model, asked, prediction);
-  if (response.headersSent || response.destroyed) return;
-  if (headerLength !== null) response.setHeader(HEADER_LENGTH, headerLength);
-  response.setHeader('content-type', headerLength === null ? 'application/json' : 'application/octet-stream');
-  response.setHeader('content-length', Buffer.byteLength(answer));
-  response.end(answer);
+  if (headerLength === null) response.answer('application/json', answer);
+  else response.answer('application/octet-stream', answer, [HEADER_LENGTH, String(headerLength)]);
 }
 
 /** Whether an address belongs to this door, whose errors have a form of their own. */

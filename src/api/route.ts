@@ -1,13 +1,14 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { App } from '../app.js';
 import type { RequestContext } from '../platform/graphql.js';
 import type { Access } from '../platform/permissions.js';
+import type { ApiResponse } from './response.js';
 
 /** What the handler of a route gets. */
 export interface Asked {
   readonly app: App;
   readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly response: ApiResponse;
   readonly url: URL;
   /** The named parts of the path, decoded. */
   readonly parts: Readonly<Record<string, string>>;

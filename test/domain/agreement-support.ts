@@ -18,6 +18,7 @@ import { offeredEndpoints } from '../../src/domain/serving/endpoint.service.js';
 import { LedgerService } from '../../src/domain/metering/ledger.service.js';
 import { settledStatements } from '../../src/domain/metering/statement.service.js';
 import { makeLog } from '../../src/platform/log.js';
+import { RecentEntries } from '../../src/domain/audit/recent-entries.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 
 /** A clock that tests turn. */
@@ -87,7 +88,7 @@ export async function openTestLedger(
   const log = makeLog('silent', 'test');
   const place = { home, publicUrl: 'https://concordat.example', port: 4000 };
   const signer = await LogKeys.open({ pool: db.ledger, masterKey, ...place, clock: systemClock, log, listener: null });
-  const ledger = new LedgerService({ pool: db.ledger, signer, log });
+  const ledger = new LedgerService({ pool: db.ledger, signer, recent: new RecentEntries(), log });
   const close = async () => {
     await ledger.close();
     signer.close();

@@ -6,6 +6,7 @@ import type { Receipt } from '../../src/domain/metering/receipt.js';
 import { systemClock } from '../../src/platform/clock.js';
 import { roleUrl } from '../../src/platform/db.js';
 import { makeLog } from '../../src/platform/log.js';
+import { RecentEntries } from '../../src/domain/audit/recent-entries.js';
 import type { Scope } from '../../src/platform/scope.js';
 
 /** What a replica is told to do until it is killed. */
@@ -41,20 +42,22 @@ export function entryOf(order: Order, caller: number, request: number): Entry {
     predictionId: predictionIdOf(order.tenantId, uuid),
     isRepeatable: true,
     proof: null,
-    providerTenantId: order.providerTenantId,
-    endpointId: order.endpointId,
-    agreement: {
-      id: order.agreements[caller % order.agreements.length]!,
-      version: 1,
-      documentDigest: '0'.repeat(64),
+    facts: {
+      providerTenantId: order.providerTenantId,
+      endpointId: order.endpointId,
+      agreement: {
+        id: order.agreements[caller % order.agreements.length]!,
+        version: 1,
+        documentDigest: '0'.repeat(64),
+      },
+      model: { versionId: 'mdv_1', digest: null },
+      purpose: 'CREDIT',
+      disclosure: { kind: 'LABEL_ONLY' },
+      door: 'GRAPHQL',
+      region: 'local',
+      declaredRegion: null,
+      deviceId: null,
     },
-    model: { versionId: 'mdv_1', digest: null },
-    purpose: 'CREDIT',
-    disclosure: { kind: 'LABEL_ONLY' },
-    door: 'GRAPHQL',
-    region: 'local',
-    declaredRegion: null,
-    deviceId: null,
     rowCount: 1 + (name[0]! % 5),
     startedAt: performance.now(),
     refusal: null,
@@ -76,7 +79,7 @@ async function work(order: Order): Promise<void> {
   const log = makeLog('error', 'replica');
   const place = { home: order.home, publicUrl: 'https://concordat.example', port: 4000 };
   const signer = await LogKeys.open({ pool, masterKey, ...place, clock: systemClock, log, listener: null });
-  const ledger = new LedgerService({ pool, signer, log });
+  const ledger = new LedgerService({ pool, signer, recent: new RecentEntries(), log });
   const scope = scopeFor(order);
   const call = async (caller: number) => {
     for (let request = 0; ; request++) {

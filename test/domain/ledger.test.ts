@@ -5,7 +5,7 @@ import { inTenant } from '../../src/platform/db.js';
 import { newId } from '../../src/platform/ids.js';
 import type { Scope } from '../../src/platform/scope.js';
 import { type Entry, type LedgerService, newPredictionId } from '../../src/domain/metering/ledger.service.js';
-import { leafHashOf, receiptOf } from '../../src/domain/metering/receipt.js';
+import { leafHashOf, receiptOf, receiptText } from '../../src/domain/metering/receipt.js';
 import { contentOf, PREDICTION_COLUMNS, type PredictionRow } from '../../src/domain/audit/prediction.js';
 import { UsageService } from '../../src/domain/metering/usage.service.js';
 import type { Terms } from '../../src/domain/agreements/agreement.service.js';
@@ -37,30 +37,35 @@ async function agree(change: Partial<Terms> = {}): Promise<string> {
   return id;
 }
 
-function entry(agreementId: string | null, rowCount: number, change: Partial<Entry> = {}): Entry {
+type Change = Omit<Partial<Entry>, 'facts'> & { readonly facts?: Partial<Entry['facts']> };
+
+function entry(agreementId: string | null, rowCount: number, change: Change = {}): Entry {
   return {
     predictionId: newPredictionId(),
     isRepeatable: false,
     proof: null,
-    providerTenantId: provider.tenantId,
-    endpointId,
-    agreement: agreementId === null ? null : { id: agreementId, version: 1, documentDigest: '0'.repeat(64) },
-    model: { versionId: 'mdv_1', digest: '1'.repeat(64) },
-    purpose: 'CREDIT',
-    disclosure: { kind: 'LABEL_ONLY' },
-    door: 'GRAPHQL',
-    region: 'local',
-    declaredRegion: null,
-    deviceId: null,
     rowCount,
     startedAt: performance.now(),
     refusal: null,
     commitments: { inputDigest: randomBytes(32), outputDigest: randomBytes(32) },
     ...change,
+    facts: {
+      providerTenantId: provider.tenantId,
+      endpointId,
+      agreement: agreementId === null ? null : { id: agreementId, version: 1, documentDigest: '0'.repeat(64) },
+      model: { versionId: 'mdv_1', digest: '1'.repeat(64) },
+      purpose: 'CREDIT',
+      disclosure: { kind: 'LABEL_ONLY' },
+      door: 'GRAPHQL',
+      region: 'local',
+      declaredRegion: null,
+      deviceId: null,
+      ...change.facts,
+    },
   };
 }
 
-const ask = (agreementId: string | null, rowCount: number, change: Partial<Entry> = {}) =>
+const ask = (agreementId: string | null, rowCount: number, change: Change = {}) =>
   ledger.record(consumer, entry(agreementId, rowCount, change));
 
 async function counters(agreementId: string) {
@@ -154,7 +159,7 @@ describe('the ledger', () => {
   it('is not fooled by an agreement of others, of another endpoint, or of nobody', async () => {
     const id = await agree();
     const other = await makeEndpoint(world.db, provider);
-    expect((await ask(id, 1, { endpointId: other })).refusal).toBe('AGREEMENT_NOT_IN_FORCE');
+    expect((await ask(id, 1, { facts: { endpointId: other } })).refusal).toBe('AGREEMENT_NOT_IN_FORCE');
     const stranger = await makeTenant(world.db, 'Stranger');
     expect((await ledger.record(stranger, entry(id, 1))).refusal).toBe('AGREEMENT_NOT_IN_FORCE');
     expect((await ask(newId('agreement'), 1)).refusal).toBe('AGREEMENT_NOT_IN_FORCE');
@@ -188,7 +193,7 @@ describe('the ledger', () => {
     const id = await agree();
     const salt = randomBytes(16);
     const posted = await Promise.all([
-      ask(id, 7, { refusal: 'PURPOSE_NOT_ALLOWED', purpose: 'a "code":null trap\\' }),
+      ask(id, 7, { refusal: 'PURPOSE_NOT_ALLOWED', facts: { purpose: 'a "code":null trap\\' } }),
       ask(id, 2),
       ask(id, 3),
     ]);
@@ -196,6 +201,7 @@ describe('the ledger', () => {
     expect((await counters(id)).used).toBe(5);
     for (const one of posted) {
       const receipt = receiptOf(one, salt);
+      expect(JSON.parse(receiptText(one, salt))).toEqual(receipt);
       const { rows } = await world.db.ledger.query<{ public_key: Buffer }>(
         `select public_key from log_key where origin = $1 and id = $2`,
         [receipt.origin, receipt.batch.keyId],
@@ -205,7 +211,7 @@ describe('the ledger', () => {
       expect(faultOf(swapped, rows[0]!.public_key)).toBe('the signature');
       expect(leafHashOf(one)).toHaveLength(32);
     }
-    expect(posted[0]!.context['purpose']).toBe('a "code":null trap\\');
+    expect(posted[0]!.context.document['purpose']).toBe('a "code":null trap\\');
     expect(posted[0]!.entry).toMatchObject({ code: 'PURPOSE_NOT_ALLOWED', inputDigest: null, outputDigest: null });
     // What the database has is what was signed.
     const { rows } = await world.db.ledger.query<PredictionRow>(

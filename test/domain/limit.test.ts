@@ -53,30 +53,35 @@ async function agree(change: Partial<Terms>): Promise<string> {
   return id;
 }
 
-function entry(agreementId: string, rowCount: number, change: Partial<Entry> = {}): Entry {
+type Change = Omit<Partial<Entry>, 'facts'> & { readonly facts?: Partial<Entry['facts']> };
+
+function entry(agreementId: string, rowCount: number, change: Change = {}): Entry {
   return {
     predictionId: newPredictionId(),
     isRepeatable: false,
     proof: null,
-    providerTenantId: provider.tenantId,
-    endpointId,
-    agreement: { id: agreementId, version: 1, documentDigest: '0'.repeat(64) },
-    model: { versionId: 'mdv_1', digest: null },
-    purpose: 'CREDIT',
-    disclosure: { kind: 'LABEL_ONLY' },
-    door: 'GRAPHQL',
-    region: 'local',
-    declaredRegion: null,
-    deviceId: null,
     rowCount,
     startedAt: performance.now(),
     refusal: null,
     commitments: { inputDigest: randomBytes(32), outputDigest: randomBytes(32) },
     ...change,
+    facts: {
+      providerTenantId: provider.tenantId,
+      endpointId,
+      agreement: { id: agreementId, version: 1, documentDigest: '0'.repeat(64) },
+      model: { versionId: 'mdv_1', digest: null },
+      purpose: 'CREDIT',
+      disclosure: { kind: 'LABEL_ONLY' },
+      door: 'GRAPHQL',
+      region: 'local',
+      declaredRegion: null,
+      deviceId: null,
+      ...change.facts,
+    },
   };
 }
 
-const ask = (agreementId: string, rowCount: number, change: Partial<Entry> = {}, by = ledger) =>
+const ask = (agreementId: string, rowCount: number, change: Change = {}, by = ledger) =>
   by.record(consumer, entry(agreementId, rowCount, change));
 
 /** Of all agreements: what the meter counts, and what the entries sum up to. */
@@ -267,7 +272,7 @@ it('counts what it records, whatever it is asked', async () => {
       proof: next() < 0.3 ? proofs[Math.floor(next() * proofs.length)]! : null,
       refusal: next() < 0.1 ? 'INPUT_INVALID' : null,
       commitments: { inputDigest: input, outputDigest: input },
-      purpose: next() < 0.5 ? 'CREDIT' : null,
+      facts: { purpose: next() < 0.5 ? 'CREDIT' : null },
     });
   };
   const seen = new Set<string>();
@@ -300,11 +305,11 @@ it('goes on in the next partition, and finds what was asked in the one before', 
   try {
     const own = await makeTenant(other.db, 'Tenant');
     await near.query(`update audit_log set next_index = 16777216 - 3`);
-    const mine: Partial<Entry> = { providerTenantId: own.tenantId, agreement: null };
+    const facts = { providerTenantId: own.tenantId, agreement: null };
     const key = { predictionId: predictionIdOf(own.tenantId, randomUUID()), isRepeatable: true };
     const same = { inputDigest: randomBytes(32), outputDigest: randomBytes(32) };
     const there = await other.openLedger();
-    const record = (change: Partial<Entry>) => there.record(own, { ...entry('', 1), ...mine, ...change });
+    const record = (change: Change) => there.record(own, entry('', 1, { ...change, facts }));
     const first = await record({ ...key, commitments: same });
     const posted = await Promise.all(Array.from({ length: 6 }, () => record({})));
     expect(posted.map((one) => one.entry.index - 2 ** 24)).toEqual([-2, -1, 0, 1, 2, 3]);

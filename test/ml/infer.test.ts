@@ -10,11 +10,12 @@ import {
   SessionPool,
   type Feeds,
   type RawValue,
+  type RowSource,
 } from '../../src/ml/infer.js';
 import { type InputColumn } from '../../src/ml/core/model.js';
 import { predictTable } from '../../src/ml/core/predict.js';
 import { exportOnnx } from '../../src/ml/onnx/export.js';
-import { parseDate } from '../../src/ml/onnx/encode.js';
+import { decodeFeeds, parseDate } from '../../src/ml/onnx/encode.js';
 import { encodeTable } from '../../src/ml/onnx/parity.js';
 import { type ModelShape, randomModel } from './onnx-models.js';
 
@@ -24,6 +25,15 @@ function exported(seed: number, shape: ModelShape, rowCount?: number) {
   const made = randomModel(seed, shape, rowCount);
   return { ...made, onnx: exportOnnx(made.fitted, { name: 'test', metadata: { dataset: 'ds_1', split: 's' } }) };
 }
+
+/** Rows that are encoded already, as somebody's request. */
+const sourceOf = ({ rowCount, columns }: Feeds): RowSource => ({
+  rowCount,
+  write: (_, into) =>
+    columns.forEach((column, at) => {
+      for (let i = 0; i < rowCount; i++) (into.columns[at] as unknown[])[into.from + i] = column[i];
+    }),
+});
 
 describe('encodeInputs', () => {
   const inputs: readonly InputColumn[] = [
@@ -208,9 +218,12 @@ describe('Batcher', () => {
       const requests: Feeds[] = Array.from({ length: 100 }, (_, i) =>
         encodeTable(fitted.inputs, table, range(i, i + 1 + (i % 3))),
       );
-      const answers = await Promise.all(requests.map((feeds) => batcher.infer(counted, feeds)));
+      const answers = await Promise.all(requests.map((feeds) => batcher.infer(counted, sourceOf(feeds))));
       expect(runs).toBe(1);
-      for (const [i, answer] of answers.entries()) expect(answer).toEqual(await infer(model, requests[i]!));
+      for (const [i, { feeds, inference }] of answers.entries()) {
+        expect(inference).toEqual(await infer(model, requests[i]!));
+        expect(decodeFeeds(fitted.inputs, feeds)).toEqual(decodeFeeds(fitted.inputs, requests[i]!));
+      }
       await model.session.release();
     }
   });
@@ -224,8 +237,34 @@ describe('Batcher', () => {
     };
     const batcher = new Batcher();
     const feeds = encodeTable(fitted.inputs, table, range(0, 1));
-    const outcomes = await Promise.allSettled([batcher.infer(broken, feeds), batcher.infer(broken, feeds)]);
+    const outcomes = await Promise.allSettled([1, 2].map(() => batcher.infer(broken, sourceOf(feeds))));
     expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    await model.session.release();
+  });
+
+  it('lets nobody suffer from rows of others that do not fit', async () => {
+    const { fitted, table, onnx } = exported(6, { family: 'boosting', task: 'binary' });
+    const model = await loadModel(onnx);
+    const batcher = new Batcher();
+    const feeds = Array.from({ length: 6 }, (_, i) => encodeTable(fitted.inputs, table, range(i, i + 20)));
+    const unfit: RowSource = {
+      rowCount: 3,
+      write: (inputs, into) => {
+        sourceOf(encodeTable(inputs, table, range(40, 43))).write(inputs, into);
+        throw new InputError(null, null, 'no');
+      },
+    };
+    const [first, ...others] = feeds.map(sourceOf);
+    const outcomes = await Promise.allSettled([
+      batcher.infer(model, unfit),
+      batcher.infer(model, first!),
+      batcher.infer(model, unfit),
+      ...others.map((one) => batcher.infer(model, one)),
+    ]);
+    expect(outcomes.map(({ status }) => status[0]).join('')).toBe('rfrfffff');
+    const told = outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value.inference] : []));
+    for (const [i, inference] of told.entries()) expect(inference).toEqual(await infer(model, feeds[i]!));
+    await expect(batcher.infer(model, unfit)).rejects.toThrow('no');
     await model.session.release();
   });
 });

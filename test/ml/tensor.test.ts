@@ -118,6 +118,7 @@ describe('encodeTensors', () => {
     const published = [inputs[2]!, inputs[0]!, inputs[1]!];
     const expected = {
       rowCount: 2,
+      from: 0,
       columns: [Float32Array.of(1.5, NaN), Float32Array.of(1, NaN), Float32Array.of(-2, 7)],
     };
     const cells = [-2, 1.5, 1, 7, NaN, NaN];

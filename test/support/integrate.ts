@@ -3,6 +3,7 @@ import { Integrator } from '../../src/domain/audit/integrator.js';
 import { LogKeys } from '../../src/domain/audit/log-key.service.js';
 import { systemClock } from '../../src/platform/clock.js';
 import '../../src/platform/db.js';
+import { RecentEntries } from '../../src/domain/audit/recent-entries.js';
 import { makeLog } from '../../src/platform/log.js';
 
 /** A process that integrates the log until it is killed. */
@@ -17,4 +18,9 @@ const keys = await LogKeys.open({
   log: makeLog('error', 'integrate'),
   listener: null,
 });
-new Integrator(url, { keys, clock: systemClock, log: makeLog('error', 'integrate') }).start();
+new Integrator(url, {
+  keys,
+  recent: new RecentEntries(),
+  clock: systemClock,
+  log: makeLog('error', 'integrate'),
+}).start();

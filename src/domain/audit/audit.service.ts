@@ -142,7 +142,8 @@ export function appendAudit(tx: Tx, scope: Pick<Scope, 'tenantId' | 'actor'>, ev
 
 export { contentOf, contentTextOf, PREDICTION_COLUMNS, type PredictionRow } from './prediction.js';
 export { entryOf, leafHash, NO_SALT, predictionContent, type PredictionContent } from './leaf.js';
-export { nodeOf } from './tree.js';
+export type { RecentEntries } from './recent-entries.js';
+export { leafOf, nodeOf } from './tree.js';
 export { type Outcome, outcomeName, outcomeNumber, OUTCOMES } from './outcome.js';
 
 /** The reading side: what a tenant's auditor sees. */

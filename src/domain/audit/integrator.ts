@@ -4,6 +4,7 @@ import type { Clock } from '../../platform/clock.js';
 import type { Logger } from '../../platform/log.js';
 import { type LogKeys, runOn } from './log-key.service.js';
 import { type Checkpoint, checkpointText, signatureLine } from './note.js';
+import type { RecentEntries } from './recent-entries.js';
 import {
   countEntries,
   countTiled,
@@ -18,9 +19,8 @@ import {
 } from './tree.repo.js';
 import { HASH_BYTES, leafOf, subtree, TILE_WIDTH, Tree, TreeHasher } from './tree.js';
 
-/** Between two looks at the log: while entries come, and when none did. */
-const BUSY_MS = 40;
-const IDLE_MS = 100;
+/** Between two looks at the log. Each checkpoint is a signature, a file and a page or two of WAL, which busy entries pay for. */
+const PAUSE_MS = 100;
 /** Between two attempts to become the one integrator of the cluster. */
 const STANDBY_MS = 250;
 const FAILED_MS = 1000;
@@ -43,7 +43,12 @@ export class Integrator {
   /** `url`: the database as the ledger's role. */
   constructor(
     private readonly url: string,
-    private readonly parts: { readonly keys: LogKeys; readonly clock: Clock; readonly log: Logger },
+    private readonly parts: {
+      readonly keys: LogKeys;
+      readonly recent: RecentEntries;
+      readonly clock: Clock;
+      readonly log: Logger;
+    },
   ) {}
 
   start(): void {
@@ -73,6 +78,7 @@ export class Integrator {
         if (!this.closing.signal.aborted) this.parts.log.error({ err: error }, 'the log is not integrated');
         await this.pause(FAILED_MS);
       } finally {
+        this.parts.recent.end();
         await client.end().catch(() => undefined);
       }
     }
@@ -91,7 +97,8 @@ export class Integrator {
   }
 
   private async work(run: Run): Promise<void> {
-    const { keys } = this.parts;
+    const { keys, recent } = this.parts;
+    recent.begin();
     // The connection may be to a database that was put back meanwhile.
     await keys.settle();
     const growing = await GrowingTree.load(run);
@@ -103,8 +110,8 @@ export class Integrator {
       const waiting = (await countEntries(run)) - growing.size;
       if (waiting < 0) throw new Error('The log has fewer entries than its tiles.');
       const wanted = Math.min(waiting, MOST_ENTRIES);
-      const entries = wanted === 0 ? [] : await readEntries(run, growing.size, wanted);
-      if (entries.length < wanted) throw new Error(`The entry ${growing.size + entries.length} of the log is missing.`);
+      const known = recent.from(growing.size, wanted);
+      const entries = known.length > 0 || wanted === 0 ? known : await this.read(run, growing.size, wanted);
       for (let at = 0; at < entries.length; at += PER_TURN) {
         for (const entry of entries.slice(at, at + PER_TURN)) growing.append(entry);
         await turn();
@@ -112,9 +119,15 @@ export class Integrator {
       const signature = `${keys.origin} ${growing.size} ${keys.current().id}`;
       if (signature !== signed) await this.sign(run, growing);
       signed = signature;
-      if (waiting > wanted) continue;
-      await this.pause(wanted > 0 ? BUSY_MS : IDLE_MS);
+      if (waiting > entries.length) continue;
+      await this.pause(PAUSE_MS);
     }
+  }
+
+  private async read(run: Run, first: number, count: number): Promise<Buffer[]> {
+    const entries = await readEntries(run, first, count);
+    if (entries.length < count) throw new Error(`The entry ${first + entries.length} of the log is missing.`);
+    return entries;
   }
 
   /** Remembered outside of the database first, then shown: what anybody has seen is remembered. */

@@ -7,6 +7,8 @@ import type { Batch, BatchSignature, LogKeys } from '../audit/log-key.service.js
  */
 export class BatchTree {
   private readonly rows: Buffer[][];
+  /** By row and place, base64, as far as asked for. */
+  private readonly texts: string[][];
 
   /** At least one leaf. */
   constructor(leaves: Buffer[]) {
@@ -17,6 +19,7 @@ export class BatchTree {
       if (row.length % 2 === 1) above.push(row.at(-1)!);
       row = above;
     }
+    this.texts = this.rows.map(() => []);
   }
 
   get root(): Buffer {
@@ -27,13 +30,12 @@ export class BatchTree {
     return this.rows[0]![place]!;
   }
 
-  /** The inclusion path of section 2.1.1, lowest first. */
-  path(place: number): Buffer[] {
-    const path: Buffer[] = [];
-    for (const row of this.rows) {
-      const sibling = row[place ^ 1];
-      if (sibling) path.push(sibling);
-      place >>= 1;
+  /** The inclusion path of section 2.1.1, lowest first, in base64. */
+  path(place: number): string[] {
+    const path: string[] = [];
+    for (let height = 0; height < this.rows.length; height++, place >>= 1) {
+      const sibling = this.rows[height]![place ^ 1];
+      if (sibling) path.push((this.texts[height]![place ^ 1] ??= sibling.toString('base64')));
     }
     return path;
   }

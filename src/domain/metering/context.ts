@@ -1,11 +1,9 @@
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
-import type { Actor } from '../../platform/scope.js';
+import type { Actor, Scope } from '../../platform/scope.js';
 
-/** Who asked what under which terms: what many predictions have in common. */
-export interface ContextFacts {
-  readonly actor: Actor;
-  readonly consumerTenantId: string;
+/** What was asked under which terms: what many predictions have in common. */
+export interface Facts {
   readonly providerTenantId: string;
   readonly endpointId: string;
   /** Null: the endpoint is the tenant's own, or there is no agreement. */
@@ -21,6 +19,12 @@ export interface ContextFacts {
   readonly region: string;
   readonly declaredRegion: string | null;
   readonly deviceId: string | null;
+}
+
+/** And by whom. */
+interface ContextFacts extends Facts {
+  readonly actor: Actor;
+  readonly consumerTenantId: string;
 }
 
 /** A context with its bytes. The ledger gives it a number before the first entry that names it. */
@@ -41,18 +45,34 @@ const MOST = 50_000;
 /** Contexts in memory, so that the same facts are written and hashed once. */
 export class Contexts {
   private readonly known = new Map<string, Context>();
+  /** What the same object of facts led to the last time: nearly always what is wanted again. */
+  private latest = new WeakMap<
+    Facts,
+    { readonly actor: Actor; readonly tenantId: string; readonly context: Context }
+  >();
 
   /** The database may have been put back: its numbers are asked for again. */
   forgetNumbers(): void {
     for (const context of this.known.values()) context.id = null;
   }
 
-  of(facts: ContextFacts): Context {
+  of({ actor, tenantId }: Pick<Scope, 'actor' | 'tenantId'>, facts: Facts): Context {
+    const latest = this.latest.get(facts);
+    if (latest && latest.actor === actor && latest.tenantId === tenantId) return latest.context;
+    const context = this.find({ ...facts, actor, consumerTenantId: tenantId });
+    this.latest.set(facts, { actor, tenantId, context });
+    return context;
+  }
+
+  private find(facts: ContextFacts): Context {
     const name = nameOf(facts);
     const found = this.known.get(name);
     if (found) return found;
     // All at once: whatever is asked again comes back by one statement.
-    if (this.known.size >= MOST) this.known.clear();
+    if (this.known.size >= MOST) {
+      this.known.clear();
+      this.latest = new WeakMap();
+    }
     const context = contextOf(facts);
     this.known.set(name, context);
     return context;

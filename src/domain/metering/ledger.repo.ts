@@ -49,8 +49,6 @@ const FLUSH_TIMEOUT_MS = 15_000;
 export async function flush(client: PoolClient, batch: readonly Posting[]): Promise<Flushed> {
   const contexts = [...new Set(batch.map(({ context }) => context.id!))];
   const places = new Map(contexts.map((id, at) => [id, at + 1]));
-  const keys = batch.map(({ key }) => key);
-  const proofs = batch.map(({ proof }) => proof);
   const values = [
     int4Array(contexts),
     int4Array(batch.map(({ context }) => places.get(context.id!)!)),
@@ -60,8 +58,8 @@ export async function flush(client: PoolClient, batch: readonly Posting[]): Prom
     int2Array(batch.map(({ code }) => code)),
     byteaArray(batch.map(({ inputDigest }) => inputDigest)),
     byteaArray(batch.map(({ outputDigest }) => outputDigest)),
-    keys.every((key) => key === null) ? null : uuidArray(keys),
-    proofs.every((proof) => proof === null) ? null : byteaArray(proofs),
+    batch.some(({ key }) => key !== null) ? uuidArray(batch.map(({ key }) => key)) : null,
+    batch.some(({ proof }) => proof !== null) ? byteaArray(batch.map(({ proof }) => proof)) : null,
   ];
   const query = { ...FLUSH, values, query_timeout: FLUSH_TIMEOUT_MS };
   const { rows } = await client.query<FlushRow>(query);

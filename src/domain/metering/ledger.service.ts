@@ -5,17 +5,20 @@ import type { Scope } from '../../platform/scope.js';
 import {
   contentOf,
   contentTextOf,
+  entryOf,
   leafHash,
+  leafOf,
   NO_SALT,
   outcomeName,
   outcomeNumber,
   OUTCOMES,
   predictionContent,
   type PredictionContent,
+  type RecentEntries,
 } from '../audit/audit.service.js';
 import { batchText } from '../audit/log-key.service.js';
-import { BatchTree, type Signer } from './batch.js';
-import { type ContextFacts, Contexts } from './context.js';
+import { BatchTree, type SignedBatch, type Signer } from './batch.js';
+import { type Context, Contexts, type Facts } from './context.js';
 import {
   deleteOldProofs,
   extendLedger,
@@ -30,12 +33,14 @@ import { newPredictionId, predictionName } from './prediction-id.js';
 import type { Recorded } from './receipt.js';
 
 /** A request that was decided and, unless refused, inferred, but not yet answered. */
-export interface Entry extends Omit<ContextFacts, 'actor' | 'consumerTenantId'> {
+export interface Entry {
   /** 16 bytes, new; or what the caller's idempotency key names. */
   readonly predictionId: Buffer;
   readonly isRepeatable: boolean;
   /** SHA-256 of the id of a proof of possession, which counts once. */
   readonly proof: Buffer | null;
+  /** What is asked under which terms. The same object again saves a look at what is in it. */
+  readonly facts: Facts;
   readonly rowCount: number;
   /** When the request came, on the scale of performance.now(). */
   readonly startedAt: number;
@@ -60,6 +65,8 @@ export interface LedgerServiceParts {
   /** Of the ledger's role; one connection is kept, others are for what is rare. */
   readonly pool: Pool;
   readonly signer: Signer;
+  /** Gets what was recorded. */
+  readonly recent: RecentEntries;
   readonly log: Logger;
 }
 
@@ -72,10 +79,41 @@ const PARTITION_SIZE = 2 ** 24;
 const FORGET_PROOFS_MS = 10 * 60_000;
 const LONGEST_US = 2 ** 31 - 1;
 
-interface Waiting extends Omit<Posting, 'durationUs'> {
-  readonly startedAt: number;
-  readonly resolve: (posted: Posted | Promise<Posted>) => void;
-  readonly reject: (error: Error) => void;
+/** A request in the queue, and who waits for it. */
+class Waiting implements Posting {
+  readonly id: Buffer;
+  readonly key: Buffer | null;
+  readonly proof: Buffer | null;
+  readonly rowCount: number;
+  readonly code: number;
+  readonly inputDigest: Buffer | null;
+  readonly outputDigest: Buffer | null;
+  durationUs = 0;
+  private readonly startedAt: number;
+
+  constructor(
+    entry: Entry,
+    readonly context: Context,
+    readonly resolve: (posted: Posted | Promise<Posted>) => void,
+    readonly reject: (error: Error) => void,
+  ) {
+    const { predictionId, isRepeatable, refusal, commitments } = entry;
+    this.id = isRepeatable ? newPredictionId() : predictionId;
+    this.key = isRepeatable ? predictionId : null;
+    this.proof = entry.proof;
+    this.rowCount = entry.rowCount;
+    this.startedAt = entry.startedAt;
+    // Without commitments there is no answer to admit.
+    const decided = commitments ? OUTCOMES.ANSWERED : OUTCOMES.INTERNAL;
+    this.code = refusal === null ? decided : outcomeNumber(refusal);
+    this.inputDigest = commitments && commitments.inputDigest;
+    this.outputDigest = commitments && commitments.outputDigest;
+  }
+
+  /** Now it leaves for the database. */
+  depart(now: number): void {
+    this.durationUs = Math.min(LONGEST_US, Math.max(0, Math.round((now - this.startedAt) * 1000)));
+  }
 }
 
 /**
@@ -104,24 +142,9 @@ export class LedgerService {
       return Promise.reject(
         new AppError('UNAVAILABLE', 'The ledger takes no more requests now.', { retryAfterMs: 1000 }),
       );
-    const { predictionId, isRepeatable, proof, rowCount, startedAt, refusal, commitments, ...facts } = entry;
-    const context = this.contexts.of({ ...facts, actor: scope.actor, consumerTenantId: scope.tenantId });
-    // Without commitments there is no answer to admit.
-    const code = refusal === null ? (commitments ? OUTCOMES.ANSWERED : OUTCOMES.INTERNAL) : outcomeNumber(refusal);
+    const context = this.contexts.of(scope, entry.facts);
     return new Promise((resolve, reject) => {
-      this.waiting.push({
-        id: isRepeatable ? newPredictionId() : predictionId,
-        key: isRepeatable ? predictionId : null,
-        proof,
-        context,
-        rowCount,
-        startedAt,
-        code,
-        inputDigest: commitments?.inputDigest ?? null,
-        outputDigest: commitments?.outputDigest ?? null,
-        resolve,
-        reject,
-      });
+      this.waiting.push(new Waiting(entry, context, resolve, reject));
       this.flushing ??= new Promise((done) => setImmediate(() => void this.run().finally(done)));
     });
   }
@@ -153,6 +176,10 @@ export class LedgerService {
     let next = 0;
     for (; next < this.waiting.length && batch.length < MOST_PER_FLUSH; next++) {
       const one = this.waiting[next]!;
+      if (one.key === null && one.proof === null) {
+        batch.push(one);
+        continue;
+      }
       const claims = [one.key, one.proof].flatMap((claim) => (claim ? [claim.toString('latin1')] : []));
       if (claims.some((claim) => claimed.has(claim))) held.push(one);
       else {
@@ -171,13 +198,10 @@ export class LedgerService {
       const unknown = new Set(batch.map(({ context }) => context).filter(({ id }) => id === null));
       if (unknown.size > 0) await internContexts(client, [...unknown]);
       const now = performance.now();
-      const postings = batch.map((one) => ({
-        ...one,
-        durationUs: Math.min(LONGEST_US, Math.max(0, Math.round((now - one.startedAt) * 1000))),
-      }));
-      const flushed = await flush(client, postings);
+      for (const one of batch) one.depart(now);
+      const flushed = await flush(client, batch);
       this.tend(batch, flushed);
-      return () => this.answer(postings, flushed);
+      return () => this.answer(batch, flushed);
     } catch (cause) {
       this.disconnect();
       return () => this.fail(batch, cause as Error);
@@ -199,20 +223,32 @@ export class LedgerService {
     this.client = null;
   }
 
-  private answer(batch: readonly (Waiting & Posting)[], flushed: Flushed): void {
+  private answer(batch: readonly Waiting[], flushed: Flushed): void {
     try {
       const { verdict, reason, replayed } = flushed;
-      const code = (at: number): number => verdict?.[at] ?? OUTCOMES.ANSWERED;
-      const places = batch.map((_, at) => at).filter((at) => code(at) >= 0);
-      const entries = places.map((at, i) => contentFor(batch[at]!, code(at), flushed, i));
-      const signed = entries.length > 0 ? this.sign(entries, flushed) : null;
-      places.forEach((at, i) => {
-        const { context, resolve } = batch[at]!;
-        const refusal = code(at) === OUTCOMES.ANSWERED ? null : (outcomeName(code(at)) as ErrorCode);
-        const detail = reason?.[at] ?? null;
-        const recorded = { entry: entries[i]!, context: context.document, batch: signed! };
-        resolve({ ...recorded, at: flushed.at, refusal, detail, isRepetition: false });
-      });
+      const recorded = verdict ? batch.filter((_, at) => verdict[at]! >= 0) : batch;
+      const codes = verdict ? verdict.filter((code) => code >= 0) : null;
+      const reasons = verdict && reason ? reason.filter((_, at) => verdict[at]! >= 0) : null;
+      const at = flushed.at.toISOString();
+      const entries = recorded.map((one, place) =>
+        contentFor(one, codes?.[place] ?? 0, flushed.firstIndex! + place, at),
+      );
+      const texts = entries.map(predictionContent);
+      const signed = texts.length > 0 ? this.sign(texts, flushed) : null;
+      for (let place = 0; place < recorded.length; place++) {
+        const { context, resolve } = recorded[place]!;
+        const code = codes?.[place] ?? OUTCOMES.ANSWERED;
+        resolve({
+          entry: entries[place]!,
+          text: texts[place]!,
+          context,
+          batch: signed!,
+          at: flushed.at,
+          refusal: code === OUTCOMES.ANSWERED ? null : (outcomeName(code) as ErrorCode),
+          detail: reasons?.[place] ?? null,
+          isRepetition: false,
+        });
+      }
       replayed?.forEach((index, at) => {
         if (index !== null) batch[at]!.resolve(this.recall(index));
       });
@@ -221,9 +257,11 @@ export class LedgerService {
     }
   }
 
-  private sign(entries: readonly PredictionContent[], { firstIndex, at }: Flushed) {
-    const tree = new BatchTree(entries.map((entry) => leafHash(NO_SALT, predictionContent(entry))));
-    const statement = { firstIndex: firstIndex!, size: entries.length, root: tree.root, at };
+  private sign(texts: readonly string[], { firstIndex, at }: Flushed): SignedBatch {
+    const entries = texts.map((text) => entryOf(NO_SALT, text));
+    this.parts.recent.add(firstIndex!, entries);
+    const tree = new BatchTree(entries.map(leafOf));
+    const statement = { firstIndex: firstIndex!, size: texts.length, root: tree.root, at };
     return { ...statement, ...this.parts.signer.signBatch(statement), tree };
   }
 
@@ -239,7 +277,8 @@ export class LedgerService {
       const signature = key.sign(batchText(origin, statement));
       return {
         entry: contentOf(row),
-        context: JSON.parse(row.content) as Record<string, unknown>,
+        text: contentTextOf(row),
+        context: { content: row.content, document: JSON.parse(row.content) as Record<string, unknown> },
         batch: { ...statement, origin, keyId: key.id, signature, tree },
         at: row.at,
         refusal: null,
@@ -287,15 +326,15 @@ export class LedgerService {
   }
 }
 
-/** As the database has recorded it, entry `place` of the flush. */
-function contentFor(posting: Posting, code: number, flushed: Flushed, place: number): PredictionContent {
+/** As the database has recorded it. */
+function contentFor(posting: Posting, code: number, index: number, at: string): PredictionContent {
   const isAnswered = code === OUTCOMES.ANSWERED;
   return {
-    at: flushed.at.toISOString(),
+    at,
     code: outcomeName(code),
     contextDigest: posting.context.digestHex,
     durationUs: posting.durationUs,
-    index: flushed.firstIndex! + place,
+    index,
     inputDigest: isAnswered ? posting.inputDigest!.toString('hex') : null,
     kind: 'prediction',
     outputDigest: isAnswered ? posting.outputDigest!.toString('hex') : null,
@@ -312,6 +351,7 @@ function unavailable(cause: unknown): AppError {
 }
 
 export { newPredictionId, predictionIdOf, predictionName } from './prediction-id.js';
-export { leafHashOf, type Receipt, receiptOf } from './receipt.js';
+export { leafHashOf, type Receipt, receiptOf, receiptText } from './receipt.js';
+export type { Facts } from './context.js';
 export { Salts } from './salt.js';
 export type { Signer } from './batch.js';

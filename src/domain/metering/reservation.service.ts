@@ -6,7 +6,7 @@ import type { Scope } from '../../platform/scope.js';
 import { contentOf, contentTextOf, leafHash, NO_SALT, OUTCOMES, outcomeName } from '../audit/audit.service.js';
 import { batchText } from '../audit/log-key.service.js';
 import { BatchTree, type Signer } from './batch.js';
-import { type Context, type ContextFacts, Contexts } from './context.js';
+import { Contexts, type Facts } from './context.js';
 import { extendLedger, internContexts } from './ledger.repo.js';
 import { type Receipt, receiptOf } from './receipt.js';
 import { type AnsweredChunk, type Claim, listRecorded, reserveRows, settleRows } from './reservation.repo.js';
@@ -54,11 +54,8 @@ export class ReservationService {
    * The number under which the ledger knows who asks what under which terms. Not in a transaction of the caller's: the number stays,
    * whatever becomes of that.
    */
-  async contextOf(
-    scope: Pick<Scope, 'tenantId' | 'actor'>,
-    facts: Omit<ContextFacts, 'actor' | 'consumerTenantId'>,
-  ): Promise<number> {
-    const context: Context = this.contexts.of({ ...facts, actor: scope.actor, consumerTenantId: scope.tenantId });
+  async contextOf(scope: Pick<Scope, 'tenantId' | 'actor'>, facts: Facts): Promise<number> {
+    const context = this.contexts.of(scope, facts);
     if (context.id === null) {
       const client = await this.parts.pool.connect();
       try {
@@ -85,13 +82,14 @@ export class ReservationService {
     const key = signer.current();
     return new Map(
       rows.map((row) => {
-        const tree = new BatchTree([leafHash(NO_SALT, contentTextOf(row))]);
+        const text = contentTextOf(row);
+        const tree = new BatchTree([leafHash(NO_SALT, text)]);
         const statement = { firstIndex: row.log_index, size: 1, root: tree.root, at: row.at };
         const signature = key.sign(batchText(origin, statement));
-        const context = JSON.parse(row.content) as Record<string, unknown>;
+        const context = { content: row.content, document: JSON.parse(row.content) as Record<string, unknown> };
         const batch = { ...statement, origin, keyId: key.id, signature, tree };
         const salt = salts.of(Buffer.from(row.prediction_id.replaceAll('-', ''), 'hex'));
-        return [row.log_index, receiptOf({ entry: contentOf(row), context, batch }, salt)] as const;
+        return [row.log_index, receiptOf({ entry: contentOf(row), text, context, batch }, salt)] as const;
       }),
     );
   }

@@ -4,7 +4,7 @@ import { kindOf } from '../../platform/ids.js';
 import type { Listener } from '../../platform/listen.js';
 import type { Actor, Scope } from '../../platform/scope.js';
 import { PURPOSES } from '../agreements/agreement.service.js';
-import { type Entry, type LedgerService, newPredictionId } from '../metering/ledger.service.js';
+import { type Entry, type Facts, type LedgerService, newPredictionId } from '../metering/ledger.service.js';
 import { type Admission, decide, type Decision } from './decide.js';
 import type { AgreementPolicy, Policies, Policy } from './policy.js';
 
@@ -89,10 +89,12 @@ export class BatchDecisions {
     const { endpoint } = policy;
     const model = { versionId: endpoint.modelVersionId, digest: endpoint.modelDigest };
     const entry: Entry = {
-      ...this.facts(asked, { endpoint, agreement, model }),
-      // Into the ledger goes no text of the caller's.
-      purpose: asked.purpose !== null && Object.hasOwn(PURPOSES, asked.purpose) ? asked.purpose : null,
-      disclosure: null,
+      facts: {
+        ...this.facts(asked, { endpoint, agreement, model }),
+        // Into the ledger goes no text of the caller's.
+        purpose: asked.purpose !== null && Object.hasOwn(PURPOSES, asked.purpose) ? asked.purpose : null,
+        disclosure: null,
+      },
       predictionId: newPredictionId(),
       isRepeatable: false,
       proof: asked.device?.proof ?? null,
@@ -112,12 +114,9 @@ export class BatchDecisions {
     by: {
       readonly endpoint: Policy['endpoint'];
       readonly agreement: AgreementPolicy | null;
-      readonly model: Entry['model'];
+      readonly model: Facts['model'];
     },
-  ): Omit<
-    Entry,
-    'predictionId' | 'isRepeatable' | 'proof' | 'rowCount' | 'startedAt' | 'refusal' | 'commitments' | 'disclosure'
-  > {
+  ): Omit<Facts, 'disclosure'> {
     const { endpoint, agreement, model } = by;
     return {
       providerTenantId: endpoint.tenantId,

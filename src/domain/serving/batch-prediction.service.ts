@@ -16,7 +16,8 @@ import { type Admitted, type BatchAsked, type BatchDecisions } from './batch-dec
 import type { BatchPredictionRow } from './batch-prediction.entity.js';
 import * as repo from './batch-prediction.repo.js';
 import type { PublishedSignature } from './endpoint.entity.js';
-import { ledgerRefusal, REGION } from './predict.service.js';
+import { REGION } from './attempt.js';
+import { ledgerRefusal } from './ledger-refusal.js';
 
 export type { BatchPredictionRow } from './batch-prediction.entity.js';
 export type { BatchFilter } from './batch-prediction.repo.js';

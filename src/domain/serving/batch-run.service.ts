@@ -18,7 +18,7 @@ import { canonicalAnswer, commitToAnswer } from './commitment.js';
 import { Running } from './concurrency.js';
 import { disclose, ruleName } from './disclose.js';
 import type { NoiseSource } from './noise-stream.js';
-import { ledgerRefusal } from './predict.service.js';
+import { ledgerRefusal } from './ledger-refusal.js';
 
 export interface BatchRunParts {
   readonly db: Pick<Db, 'app'>;

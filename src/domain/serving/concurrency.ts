@@ -2,9 +2,8 @@
 export class Running {
   private readonly counts = new Map<string, number>();
 
-  count(agreementId: string): number {
-    return this.counts.get(agreementId) ?? 0;
-  }
+  /** Bound, so that it can be handed on. */
+  readonly count = (agreementId: string): number => this.counts.get(agreementId) ?? 0;
 
   /** One more; the function that is returned ends it, and further calls of it do nothing. */
   begin(agreementId: string): () => void {

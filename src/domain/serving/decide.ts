@@ -99,11 +99,15 @@ export function decide(question: Question): Decision {
     });
   const impossible = disclosure.kind === 'FULL' ? null : whyNotDisclosable(disclosure, policy.endpoint.signature.task);
   if (impossible !== null) return deny('DISCLOSURE_IMPOSSIBLE', impossible, { agreementId });
-  const told = question.explain ? explained(chosen, rowCount) : { ...chosen, explanations: NO_EXPLANATIONS };
+  const told = question.explain ? explained(chosen, rowCount) : unexplained(chosen);
   return told.admit && told.counts ? unlessTooMany(question, policy, told) : told;
 }
 
 const NO_EXPLANATIONS = { kind: 'NONE' } as const;
+
+function unexplained({ agreementId, disclosure, counts }: Admission): Admission {
+  return { admit: true, agreementId, disclosure, explanations: NO_EXPLANATIONS, counts };
+}
 
 /** An exact explanation would tell what noise hides, whatever was signed. */
 function explained(chosen: Admission, rowCount: number): Decision {

@@ -42,47 +42,59 @@ const MOST_TENANTS = 1000;
  * the agreement again under its lock.
  */
 export class Policies {
-  /** By endpoint, then by tenant. The promises are kept, so that many first requests read once. */
-  private readonly known = new Map<string, Map<string, Promise<Policy | null>>>();
+  /** By endpoint, then by tenant. */
+  private readonly held = new Map<string, Map<string, Held>>();
 
   constructor(
     private readonly gate: Pool,
     private readonly listener: Listener,
   ) {
     listener.on('concordat_policy', (endpointId) => {
-      if (endpointId === null) this.known.clear();
-      else this.known.delete(endpointId);
+      if (endpointId === null) this.held.clear();
+      else this.held.delete(endpointId);
     });
+  }
+
+  /** What is remembered; null if nothing is, or may not be any more. */
+  known(tenantId: string, endpointId: string): Policy | null {
+    return this.listener.isInTouch() ? (this.held.get(endpointId)?.get(tenantId)?.policy ?? null) : null;
   }
 
   /** As `find`, but what the database says now. */
   reread(tenantId: string, endpointId: string): Promise<Policy | null> {
-    this.known.get(endpointId)?.delete(tenantId);
+    this.held.get(endpointId)?.delete(tenantId);
     return this.find(tenantId, endpointId);
   }
 
   /** Null if there is no such endpoint. That there is one says nothing about who may know of it. */
   find(tenantId: string, endpointId: string): Promise<Policy | null> {
     if (!this.listener.isInTouch()) {
-      this.known.clear();
+      this.held.clear();
       return readPolicy(this.gate, tenantId, endpointId);
     }
-    const tenants = this.known.get(endpointId);
+    const tenants = this.held.get(endpointId);
     const found = tenants?.get(tenantId);
-    if (found) return found;
+    if (found) return found.reading;
     // Remembered before it is read: news that come during the reading forget it.
-    const reading = readPolicy(this.gate, tenantId, endpointId);
-    if (this.known.size >= MOST_ENDPOINTS) this.known.clear();
-    if (!tenants || tenants.size >= MOST_TENANTS) this.known.set(endpointId, new Map([[tenantId, reading]]));
-    else tenants.set(tenantId, reading);
+    const made: Held = { reading: readPolicy(this.gate, tenantId, endpointId), policy: null };
+    if (this.held.size >= MOST_ENDPOINTS) this.held.clear();
+    if (!tenants || tenants.size >= MOST_TENANTS) this.held.set(endpointId, new Map([[tenantId, made]]));
+    else tenants.set(tenantId, made);
     const forget = () => {
-      const now = this.known.get(endpointId);
-      if (now?.get(tenantId) === reading) now.delete(tenantId);
-      if (now?.size === 0) this.known.delete(endpointId);
+      const now = this.held.get(endpointId);
+      if (now?.get(tenantId) === made) now.delete(tenantId);
+      if (now?.size === 0) this.held.delete(endpointId);
     };
-    reading.then((policy) => policy ?? forget(), forget);
-    return reading;
+    made.reading.then((policy) => (policy ? (made.policy = policy) : forget()), forget);
+    return made.reading;
   }
+}
+
+/** The promise is kept, so that many first requests read once. */
+interface Held {
+  readonly reading: Promise<Policy | null>;
+  /** As soon as it is read. */
+  policy: Policy | null;
 }
 
 type Row = Policy['endpoint'] & {

@@ -1,12 +1,12 @@
 import {
   DATATYPES_OF,
-  encodeInputs,
-  encodeTensors,
   type Feeds,
   type InputTensor,
   MATRIX,
   type RawValue,
   type Signature,
+  writeInputs,
+  writeTensors,
 } from '../../ml/infer.js';
 import type { PublishedSignature } from './endpoint.entity.js';
 
@@ -14,8 +14,8 @@ import type { PublishedSignature } from './endpoint.entity.js';
 export interface Rows {
   /** Of the longest column: what a request must at least be charged for. Whether all are equal is checked when they are read. */
   readonly rowCount: number;
-  /** Throws InputError. */
-  encode(inputs: Signature['inputs'], published: PublishedSignature['inputs']): Feeds;
+  /** Into the rows of `feeds`, as a model takes them. Throws InputError. */
+  write(inputs: Signature['inputs'], published: PublishedSignature['inputs'], feeds: Feeds): void;
 }
 
 /** Lists of plain values by the name of the column. */
@@ -28,8 +28,8 @@ export class ColumnRows implements Rows {
     this.rowCount = rowCount;
   }
 
-  encode(inputs: Signature['inputs']): Feeds {
-    return encodeInputs(inputs, this.columns as Readonly<Record<string, readonly RawValue[]>>, this.rowCount);
+  write(inputs: Signature['inputs'], _: PublishedSignature['inputs'], feeds: Feeds): void {
+    writeInputs(inputs, this.columns as Readonly<Record<string, readonly RawValue[]>>, feeds);
   }
 }
 
@@ -43,8 +43,8 @@ export class TensorRows implements Rows {
     this.rowCount = rowCount;
   }
 
-  encode(inputs: Signature['inputs'], published: PublishedSignature['inputs']): Feeds {
-    return encodeTensors(inputs, published, this.tensors, this.rowCount);
+  write(inputs: Signature['inputs'], published: PublishedSignature['inputs'], feeds: Feeds): void {
+    writeTensors(inputs, published, this.tensors, feeds);
   }
 }
 

@@ -86,6 +86,18 @@ export class CredentialService {
     return null;
   }
 
+  /** As `authenticate` for what is remembered; null where the database must be asked. */
+  held(token: string, wantedTenant: string | null): Credential | null {
+    if (tokenKind(token) !== 'apiKey') return null;
+    const held = this.heldBy(hashHex(token));
+    return held && credentialOf(held, wantedTenant);
+  }
+
+  private heldBy(tokenHash: string): HeldKey | null {
+    const held = this.listener.isInTouch() ? this.keys.get(tokenHash) : undefined;
+    return held && this.clock.now().getTime() < held.expiresAtMs ? held : null;
+  }
+
   private async bySession(tokenHash: Buffer, wantedTenant: string | null): Promise<Credential | null> {
     const found = await findSession(this.db.gate, tokenHash, this.clock.now());
     if (!found) return null;
@@ -94,8 +106,8 @@ export class CredentialService {
   }
 
   private async byKey(tokenHash: string, wantedTenant: string | null): Promise<Credential | null> {
-    const held = this.listener.isInTouch() ? this.keys.get(tokenHash) : undefined;
-    if (held && this.clock.now().getTime() < held.expiresAtMs) return credentialOf(held, wantedTenant);
+    const held = this.heldBy(tokenHash);
+    if (held) return credentialOf(held, wantedTenant);
     const newsBefore = this.newsCount;
     const found = await findKey(this.db.gate, Buffer.from(tokenHash, 'hex'), this.clock.now());
     if (!found) return null;

@@ -1,6 +1,6 @@
 /**
  * Rows of a request, column by column, -> what the graph takes: one typed array (or list of strings) per input, checked against
- * the model's signature. No object is made per row or cell.
+ * the model's signature. No object is made per row or cell, and requests of the same moment are written into the same arrays.
  */
 import { isMatchable } from '../core/feature-matrix.js';
 import { type InputColumn } from '../core/model.js';
@@ -8,9 +8,10 @@ import { type Column, type Table } from '../core/table.js';
 
 export type RawValue = number | string | boolean | null;
 
-/** Values of the inputs in the order of the signature; each has `rowCount` entries. */
+/** Values of the inputs in the order of the signature: those of `rowCount` rows, from the place `from` of each column on. */
 export interface Feeds {
   readonly rowCount: number;
+  readonly from: number;
   readonly columns: readonly FeedColumn[];
 }
 
@@ -36,11 +37,15 @@ export const MAX_FLOAT = 3.4028234663852886e38;
 /** Days around 1970 that ECMAScript's calendar covers, in milliseconds. */
 export const MAX_DATE_MS = 8.64e15;
 
-/**
- * Checks and encodes. Every input must be there, no other column may be, and all must have `rowCount` entries.
- * number: finite, within float32 · boolean: true or false · date: ISO 8601 (UTC where no zone is given) or whole epoch
- * milliseconds · category: a string. null is missing everywhere. Throws InputError.
- */
+/** Columns with room for so many rows. */
+export function makeColumns(inputs: readonly InputColumn[], capacity: number): FeedColumn[] {
+  return inputs.map(({ kind }) => {
+    if (kind === 'category') return new Array<string>(capacity);
+    return kind === 'date' ? new BigInt64Array(capacity) : new Float32Array(capacity);
+  });
+}
+
+/** `writeInputs` into columns of their own. */
 export function encodeInputs(
   inputs: readonly InputColumn[],
   columns: Readonly<Record<string, readonly RawValue[]>>,
@@ -48,26 +53,42 @@ export function encodeInputs(
 ): Feeds {
   if (!Number.isSafeInteger(rowCount) || rowCount < 0)
     throw new InputError(null, null, 'The number of rows is not a whole number.');
-  const feeds = inputs.map(({ name, kind }) => {
+  const feeds = { rowCount, from: 0, columns: makeColumns(inputs, rowCount) };
+  writeInputs(inputs, columns, feeds);
+  return feeds;
+}
+
+/**
+ * Checks and encodes into the rows of `feeds`. Every input must be there, no other column may be, and all must have `rowCount` entries.
+ * number: finite, within float32 · boolean: true or false · date: ISO 8601 (UTC where no zone is given) or whole epoch
+ * milliseconds · category: a string. null is missing everywhere. Throws InputError, and the rows are then to be written again.
+ */
+export function writeInputs(
+  inputs: readonly InputColumn[],
+  columns: Readonly<Record<string, readonly RawValue[]>>,
+  { rowCount, from, columns: into }: Feeds,
+): void {
+  for (let at = 0; at < inputs.length; at++) {
+    const { name, kind } = inputs[at]!;
     const values = Object.hasOwn(columns, name) ? columns[name] : undefined;
     if (values === undefined) throw new InputError(name, null, 'The column is missing.');
     if (!Array.isArray(values)) throw new InputError(name, null, 'The column is not a list of values.');
     if (values.length !== rowCount)
       throw new InputError(name, null, `The column has ${values.length} values for ${rowCount} rows.`);
-    return ENCODERS[kind](name, values as readonly RawValue[]);
-  });
+    WRITERS[kind](name, values as readonly RawValue[], into[at]!, from);
+  }
   const names = Object.keys(columns);
   if (names.length > inputs.length) {
     const known = new Set(inputs.map(({ name }) => name));
     const unknown = names.find((name) => !known.has(name))!;
     throw new InputError(unknown.slice(0, 100), null, 'The model has no such column.');
   }
-  return { rowCount, columns: feeds };
 }
 
 /** The rows of `feeds` as a table: what the model takes, for whoever looks at them beside it. */
-export function decodeFeeds(inputs: readonly InputColumn[], { rowCount, columns }: Feeds): Table {
-  return { rowCount, columns: columns.map((column, at) => decodeColumn(inputs[at]!, column)) };
+export function decodeFeeds(inputs: readonly InputColumn[], { rowCount, from, columns }: Feeds): Table {
+  const part = <T extends FeedColumn>(column: T): T => column.slice(from, from + rowCount) as T;
+  return { rowCount, columns: columns.map((column, at) => decodeColumn(inputs[at]!, part(column))) };
 }
 
 function decodeColumn({ name, kind }: InputColumn, column: FeedColumn): Column {
@@ -90,34 +111,31 @@ function decodeColumn({ name, kind }: InputColumn, column: FeedColumn): Column {
 
 const NO_DATE = -(2n ** 63n);
 
-type Encoder = (column: string, values: readonly RawValue[]) => FeedColumn;
+type Writer = (column: string, values: readonly RawValue[], into: FeedColumn, from: number) => void;
 
-const ENCODERS: Readonly<Record<InputColumn['kind'], Encoder>> = {
-  number(column, values) {
-    const out = new Float32Array(values.length);
-    for (let i = 0; i < out.length; i++) {
+const WRITERS: Readonly<Record<InputColumn['kind'], Writer>> = {
+  number(column, values, into, from) {
+    const out = into as Float32Array;
+    for (let i = 0; i < values.length; i++) {
       const value = values[i];
-      if (value === null) out[i] = NaN;
+      if (value === null) out[from + i] = NaN;
       else if (typeof value !== 'number') throw new InputError(column, i, 'Expected a number or null.');
-      else if (value >= -MAX_FLOAT && value <= MAX_FLOAT) out[i] = value;
+      else if (value >= -MAX_FLOAT && value <= MAX_FLOAT) out[from + i] = value;
       else throw new InputError(column, i, 'The number is not finite, or too large for a 32-bit float.');
     }
-    return out;
   },
-  boolean(column, values) {
-    const out = new Float32Array(values.length);
-    for (let i = 0; i < out.length; i++) {
+  boolean(column, values, into, from) {
+    const out = into as Float32Array;
+    for (let i = 0; i < values.length; i++) {
       const value = values[i];
-      if (value === null) out[i] = NaN;
-      else if (typeof value === 'boolean') out[i] = value ? 1 : 0;
+      if (value === null) out[from + i] = NaN;
+      else if (typeof value === 'boolean') out[from + i] = value ? 1 : 0;
       else throw new InputError(column, i, 'Expected true, false or null.');
     }
-    return out;
   },
-  date(column, values) {
-    const out = new BigInt64Array(values.length);
-    const words = new Int32Array(out.buffer);
-    for (let i = 0; i < out.length; i++) {
+  date(column, values, into, from) {
+    const words = wordsOf(into as BigInt64Array);
+    for (let i = 0; i < values.length; i++) {
       const value = values[i]!;
       if (value !== null && typeof value !== 'number' && typeof value !== 'string') {
         throw new InputError(column, i, 'Expected an ISO 8601 date, epoch milliseconds, or null.');
@@ -126,23 +144,26 @@ const ENCODERS: Readonly<Record<InputColumn['kind'], Encoder>> = {
       if (ms !== null && !(Number.isInteger(ms) && Math.abs(ms) <= MAX_DATE_MS)) {
         throw new InputError(column, i, 'The date is no date of the calendar, or not in whole milliseconds.');
       }
-      writeDate(words, i, ms);
+      writeDate(words, from + i, ms);
     }
-    return out;
   },
-  category(column, values) {
-    const out = new Array<string>(values.length);
-    for (let i = 0; i < out.length; i++) {
+  category(column, values, into, from) {
+    const out = into as string[];
+    for (let i = 0; i < values.length; i++) {
       const value = values[i];
-      if (value === null) out[i] = '';
+      if (value === null) out[from + i] = '';
       else if (typeof value !== 'string') throw new InputError(column, i, 'Expected a string or null.');
       else if (value.length > MAX_TEXT)
         throw new InputError(column, i, `The text is longer than ${MAX_TEXT} characters.`);
-      else out[i] = isMatchable(value) ? value : '';
+      else out[from + i] = isMatchable(value) ? value : '';
     }
-    return out;
   },
 };
+
+/** A column of dates as the halves that `writeDate` writes. */
+export function wordsOf(dates: BigInt64Array): Int32Array {
+  return new Int32Array(dates.buffer, dates.byteOffset, 2 * dates.length);
+}
 
 /**
  * Writes whole milliseconds (null: missing, -2^63) as the two 32-bit halves of entry `index`, little-endian: ten times faster than

@@ -103,7 +103,7 @@ export function encodeTable(inputs: readonly InputColumn[], table: Table, rows: 
     if (column?.kind !== kind) throw new Error(`The table has no ${kind} column "${name}".`);
     return encodeColumn(column, rows);
   });
-  return { rowCount: rows.length, columns };
+  return { rowCount: rows.length, from: 0, columns };
 }
 
 function encodeColumn(column: Column, rows: Uint32Array): FeedColumn {

@@ -17,6 +17,20 @@ interface Entry {
   evicted: boolean;
 }
 
+class OpenLease implements Lease {
+  private isOpen = true;
+
+  constructor(
+    readonly model: LoadedModel,
+    private readonly giveBack: () => void,
+  ) {}
+
+  release(): void {
+    if (this.isOpen) this.giveBack();
+    this.isOpen = false;
+  }
+}
+
 export class SessionPool {
   /** A Map keeps the order of insertion: the first entry is the one unused for longest. */
   private readonly entries = new Map<string, Entry>();
@@ -31,25 +45,33 @@ export class SessionPool {
 
   /** The model of that digest; `load` fetches its file once, however many ask at the same time. A failed load is not kept. */
   async acquire(digest: string, load: () => Promise<Uint8Array>): Promise<Lease> {
-    let entry = this.entries.get(digest);
-    if (entry === undefined) entry = this.start(load);
-    else this.entries.delete(digest);
-    this.entries.set(digest, entry);
-    entry.leases++;
-    const held = entry;
+    const held = this.touch(digest) ?? this.start(load);
+    this.entries.set(digest, held);
+    held.leases++;
     try {
-      const model = await held.loading;
-      let open = true;
-      const release = (): void => {
-        if (open) this.giveBack(held);
-        open = false;
-      };
-      return { model, release };
+      return new OpenLease(await held.loading, () => this.giveBack(held));
     } catch (error) {
       held.leases--;
       if (this.entries.get(digest) === held) this.entries.delete(digest);
       throw error;
     }
+  }
+
+  /** As `acquire` if the model is there already, else null. */
+  held(digest: string): Lease | null {
+    const entry = this.touch(digest);
+    if (!entry) return null;
+    this.entries.set(digest, entry);
+    if (!entry.model) return null;
+    entry.leases++;
+    return new OpenLease(entry.model, () => this.giveBack(entry));
+  }
+
+  /** Taken out, to be put behind all others. */
+  private touch(digest: string): Entry | undefined {
+    const entry = this.entries.get(digest);
+    this.entries.delete(digest);
+    return entry;
   }
 
   /** Acquires, runs `task`, gives back. */

@@ -57,13 +57,13 @@ export async function loadModel(onnx: Uint8Array): Promise<LoadedModel> {
 /** Answers all rows of `feeds`, which encodeInputs made for this model's signature. */
 export async function infer(model: LoadedModel, feeds: Feeds): Promise<Inference> {
   const { classes } = model.signature;
-  const { rowCount } = feeds;
+  const { rowCount, from: first } = feeds;
   const chunk = model.chunkRows;
-  if (rowCount > 0 && rowCount <= chunk) return runChunk(model, feeds, 0, rowCount);
+  if (rowCount > 0 && rowCount <= chunk) return runChunk(model, feeds, first, first + rowCount);
   const labels: string[] = [];
   const numbers = new Float32Array(rowCount * (classes?.length ?? 1));
   for (let from = 0; from < rowCount; from += chunk) {
-    const part = await runChunk(model, feeds, from, Math.min(rowCount, from + chunk));
+    const part = await runChunk(model, feeds, first + from, first + Math.min(rowCount, from + chunk));
     for (const label of part.labels ?? []) labels.push(label);
     numbers.set((part.scores ?? part.values)!, from * (classes?.length ?? 1));
   }

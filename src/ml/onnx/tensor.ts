@@ -9,10 +9,12 @@ import {
   type FeedColumn,
   type Feeds,
   InputError,
+  makeColumns,
   MAX_DATE_MS,
   MAX_FLOAT,
   MAX_TEXT,
   parseDate,
+  wordsOf,
   writeDate,
 } from './encode.js';
 
@@ -66,43 +68,58 @@ export const DATATYPES_OF: Readonly<Record<InputColumn['kind'], ReadonlySet<stri
   category: new Set(['BYTES']),
 };
 
-/**
- * Checks and encodes `rowCount` rows: one tensor [rows] or [rows, 1] for each input, whatever their order, or one tensor MATRIX [rows,
- * columns] in the order of `published`. Missing: null in JSON; in bytes NaN, the smallest INT64 (dates) and the empty text. Whatever
- * encodeInputs refuses is refused here. Throws InputError.
- */
+/** `writeTensors` into columns of their own. */
 export function encodeTensors(
   inputs: readonly InputColumn[],
   published: readonly Pick<InputColumn, 'name'>[],
   tensors: readonly InputTensor[],
   rowCount: number,
 ): Feeds {
+  // Nothing is allocated before what came is long enough for it.
+  const room = tensors.every(({ data }) => data.length >= rowCount) ? rowCount : 0;
+  const feeds = { rowCount, from: 0, columns: makeColumns(inputs, room) };
+  writeTensors(inputs, published, tensors, feeds);
+  return feeds;
+}
+
+/**
+ * Checks and encodes into the rows of `feeds`: one tensor [rows] or [rows, 1] for each input, whatever their order, or one tensor MATRIX [rows,
+ * columns] in the order of `published`. Missing: null in JSON; in bytes NaN, the smallest INT64 (dates) and the empty text. Whatever
+ * encodeInputs refuses is refused here. Throws InputError.
+ */
+export function writeTensors(
+  inputs: readonly InputColumn[],
+  published: readonly Pick<InputColumn, 'name'>[],
+  tensors: readonly InputTensor[],
+  feeds: Feeds,
+): void {
+  const { rowCount, columns } = feeds;
   const [only] = tensors;
   if (tensors.length === 1 && isMatrix(only!, inputs)) {
     if (only!.shape[0] !== rowCount || !inputs.every(({ kind }) => kind === 'number' || kind === 'boolean'))
       throw new InputError(null, null, 'Not all columns are numbers: send one tensor for each.');
-    return { rowCount, columns: encodeMatrix(inputs, published, only!) };
+    return writeMatrix(inputs, published, only!, feeds);
   }
   const named = new Map<string, InputTensor>();
   for (const tensor of tensors) {
     if (named.has(tensor.name)) throw new InputError(tensor.name.slice(0, 100), null, 'The column is there twice.');
     named.set(tensor.name, tensor);
   }
-  const columns = inputs.map(({ name, kind }) => {
+  for (let at = 0; at < inputs.length; at++) {
+    const { name, kind } = inputs[at]!;
     const tensor = named.get(name);
     if (tensor === undefined) throw new InputError(name, null, 'The column is missing.');
     const [rows, width = 1] = tensor.shape;
     if (tensor.shape.length > 2 || width !== 1)
       throw new InputError(name, null, 'A column has the shape [rows] or [rows, 1].');
     if (rows !== rowCount) throw new InputError(name, null, `The column has ${rows} values for ${rowCount} rows.`);
-    return encode(name, kind, valuesOf(name, kind, tensor), { from: 0, step: 1, rowCount });
-  });
+    write(name, kind, valuesOf(name, kind, tensor), new Stride(feeds, 0, 1), columns[at]!);
+  }
   if (named.size > inputs.length) {
     const known = new Set(inputs.map(({ name }) => name));
     const unknown = [...named.keys()].find((name) => !known.has(name))!;
     throw new InputError(unknown.slice(0, 100), null, 'The model has no such column.');
   }
-  return { rowCount, columns };
 }
 
 /** A model may have a column of the same name: then its shape tells. */
@@ -110,24 +127,28 @@ function isMatrix({ name, shape }: InputTensor, inputs: readonly InputColumn[]):
   return name === MATRIX && shape.length === 2 && (shape[1] !== 1 || !inputs.some((input) => input.name === MATRIX));
 }
 
-function encodeMatrix(
+function writeMatrix(
   inputs: readonly InputColumn[],
   published: readonly Pick<InputColumn, 'name'>[],
   tensor: InputTensor,
-): FeedColumn[] {
-  const [rowCount, width] = tensor.shape as readonly [number, number];
+  feeds: Feeds,
+): void {
+  const width = tensor.shape[1]!;
   if (width !== inputs.length || published.length !== inputs.length)
     throw new InputError(null, null, `The tensor has ${width} columns, the model ${inputs.length}.`);
   if (!NUMERIC.has(tensor.datatype))
     throw new InputError(null, null, 'The datatype of all columns must be a number’s.');
   const values = valuesOf(null, 'number', tensor);
-  return inputs.map(({ name, kind }, at) => {
+  for (let at = 0; at < inputs.length; at++) {
+    const { name, kind } = inputs[at]!;
     // Versions of one endpoint may have their columns in another order than it published.
     const from = published[at]!.name === name ? at : published.findIndex((column) => column.name === name);
     if (from < 0) throw new InputError(name, null, 'The column is missing.');
-    return encode(name, kind, values, { from, step: width, rowCount });
-  });
+    write(name, kind, values, new Stride(feeds, from, width), feeds.columns[at]!);
+  }
 }
+
+const FLOATS: readonly [number, number] = [-MAX_FLOAT, MAX_FLOAT];
 
 interface Values {
   /** Numbers, texts, booleans, nulls: what they are is checked when they are read. */
@@ -135,10 +156,20 @@ interface Values {
   readonly range: Datatype['range'];
 }
 
-interface Stride {
-  readonly from: number;
-  readonly step: number;
+/** Which of the values belong to a column, and to which of its rows. */
+class Stride {
   readonly rowCount: number;
+  /** The first row. */
+  readonly to: number;
+
+  constructor(
+    feeds: Feeds,
+    readonly from: number,
+    readonly step: number,
+  ) {
+    this.rowCount = feeds.rowCount;
+    this.to = feeds.from;
+  }
 }
 
 /** As many values as the shape says, or InputError. Nothing is allocated before what came is long enough for it. */
@@ -197,51 +228,49 @@ function texts(name: string | null, bytes: Uint8Array, count: number): string[] 
   return out;
 }
 
-function encode(column: string, kind: InputColumn['kind'], values: Values, stride: Stride): FeedColumn {
-  if (kind === 'category') return categories(column, values.list);
-  if (kind === 'date') return dates(column, values.list);
-  return kind === 'number' ? numbers(column, values, stride) : booleans(column, values.list, stride);
+function write(column: string, kind: InputColumn['kind'], values: Values, stride: Stride, into: FeedColumn): void {
+  if (kind === 'category') writeCategories(column, values.list, stride, into as string[]);
+  else if (kind === 'date') writeDates(column, values.list, stride, into as BigInt64Array);
+  else if (kind === 'number') writeNumbers(column, values, stride, into as Float32Array);
+  else writeBooleans(column, values.list, stride, into as Float32Array);
 }
 
-function numbers(column: string, { list, range }: Values, { from, step, rowCount }: Stride): Float32Array {
-  const out = new Float32Array(rowCount);
-  const [low, high] = range ?? [-MAX_FLOAT, MAX_FLOAT];
+function writeNumbers(column: string, { list, range }: Values, stride: Stride, out: Float32Array): void {
+  const { from, step, rowCount, to } = stride;
+  const [low, high] = range ?? FLOATS;
   for (let i = 0, at = from; i < rowCount; i++, at += step) {
     const cell = list[at];
     const value = typeof cell === 'bigint' ? Number(cell) : cell;
-    if (value === null) out[i] = NaN;
+    if (value === null) out[to + i] = NaN;
     else if (typeof value !== 'number') throw new InputError(column, i, 'Expected a number or null.');
-    else if (value !== value) out[i] = NaN;
+    else if (value !== value) out[to + i] = NaN;
     else if (range !== null && !(Number.isInteger(value) && value >= low && value <= high))
       throw new InputError(column, i, 'The number is none of its datatype.');
-    else if (value >= low && value <= high) out[i] = value;
+    else if (value >= low && value <= high) out[to + i] = value;
     else throw new InputError(column, i, 'The number is not finite, or too large for a 32-bit float.');
   }
-  return out;
 }
 
-function booleans(column: string, list: ArrayLike<unknown>, { from, step, rowCount }: Stride): Float32Array {
-  const out = new Float32Array(rowCount);
+function writeBooleans(column: string, list: ArrayLike<unknown>, stride: Stride, out: Float32Array): void {
+  const { from, step, rowCount, to } = stride;
   for (let i = 0, at = from; i < rowCount; i++, at += step) {
     const cell = list[at];
     const value = typeof cell === 'bigint' ? Number(cell) : cell;
-    if (value === null || Number.isNaN(value)) out[i] = NaN;
-    else if (value === true || value === 1) out[i] = 1;
-    else if (value === false || value === 0) out[i] = 0;
+    if (value === null || Number.isNaN(value)) out[to + i] = NaN;
+    else if (value === true || value === 1) out[to + i] = 1;
+    else if (value === false || value === 0) out[to + i] = 0;
     else throw new InputError(column, i, 'Expected true (1), false (0) or null.');
   }
-  return out;
 }
 
 const NO_DATE = -(2n ** 63n);
 
-function dates(column: string, list: ArrayLike<unknown>): BigInt64Array {
-  const out = new BigInt64Array(list.length);
-  const words = new Int32Array(out.buffer);
-  for (let i = 0; i < out.length; i++) {
+function writeDates(column: string, list: ArrayLike<unknown>, { rowCount, to }: Stride, out: BigInt64Array): void {
+  const words = wordsOf(out);
+  for (let i = 0; i < rowCount; i++) {
     const value = list[i];
     if (value === null || value === '' || value === NO_DATE || Number.isNaN(value)) {
-      writeDate(words, i, null);
+      writeDate(words, to + i, null);
       continue;
     }
     const ms = typeof value === 'bigint' ? Number(value) : typeof value === 'string' ? parseDate(value) : value;
@@ -249,20 +278,17 @@ function dates(column: string, list: ArrayLike<unknown>): BigInt64Array {
       throw new InputError(column, i, 'Expected an ISO 8601 date, epoch milliseconds, or null.');
     if (!(Number.isInteger(ms) && Math.abs(ms) <= MAX_DATE_MS))
       throw new InputError(column, i, 'The date is no date of the calendar, or not in whole milliseconds.');
-    writeDate(words, i, ms);
+    writeDate(words, to + i, ms);
   }
-  return out;
 }
 
-function categories(column: string, list: ArrayLike<unknown>): string[] {
-  const out = new Array<string>(list.length);
-  for (let i = 0; i < out.length; i++) {
+function writeCategories(column: string, list: ArrayLike<unknown>, { rowCount, to }: Stride, out: string[]): void {
+  for (let i = 0; i < rowCount; i++) {
     const value = list[i];
-    if (value === null) out[i] = '';
+    if (value === null) out[to + i] = '';
     else if (typeof value !== 'string') throw new InputError(column, i, 'Expected a string or null.');
     else if (value.length > MAX_TEXT)
       throw new InputError(column, i, `The text is longer than ${MAX_TEXT} characters.`);
-    else out[i] = isMatchable(value) ? value : '';
+    else out[to + i] = isMatchable(value) ? value : '';
   }
-  return out;
 }
