@@ -241,6 +241,7 @@ describe('the ledger', () => {
       rowsToday: 10,
       rowsThisMonth: 10,
       rowsTotal: 10,
+      rowsReserved: 0,
       rowsLeftToday: 0,
       rowsLeftThisMonth: null,
       rowsLeftInTotal: 4990,
