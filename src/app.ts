@@ -184,11 +184,11 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
   const splits = new SplitService(db, clock, blobs, datasets);
   const models = new ModelService(db, clock, blobs);
   const trainings = new TrainingService(db, clock, models, splits);
-  const accounts = new AccountService(db, clock);
+  const credentials = new CredentialService(db, clock, listener);
+  const accounts = new AccountService(db, clock, credentials);
   const signingKeys = new SigningKeyService({ db, clock, keys: blobs.keys, accounts });
   const licensing = new Licensing(offeredEndpoints);
   const agreements = new AgreementService({ db, clock, keys: signingKeys, licensing, statements: settledStatements });
-  const credentials = new CredentialService(db, clock, listener);
   const devices = new DeviceService(db, clock);
   const policies = new Policies(db.gate, listener);
   const names = new EndpointNames(db.gate, listener);
@@ -210,7 +210,7 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
     transparency: new LogService({ db, clock, keys: logKeys }),
     integrator: new Integrator(db.ledgerUrl, { keys: logKeys, recent, clock, log }),
     credentials,
-    tenants: new TenantService(db, clock),
+    tenants: new TenantService(db, clock, credentials),
     applications: new ApplicationService(db, clock, credentials),
     devices,
     proofs: new ProofService({ gate: db.gate, clock, listener, masterKey, needsNonce: config.dpopNonce, ledger }),

@@ -21,6 +21,7 @@ import { Devices0000000000019 } from '../migrations/0019-devices.js';
 import { Licence0000000000021 } from '../migrations/0021-licence.js';
 import { BatchPredictions0000000000022 } from '../migrations/0022-batch-predictions.js';
 import { Catalogue0000000000023 } from '../migrations/0023-catalogue.js';
+import { Tidy0000000000024 } from '../migrations/0024-tidy.js';
 import { ConfigError, loadConfig } from './config.js';
 import { ensureOperator } from './domain/tenants/account.service.js';
 import {
@@ -56,6 +57,7 @@ export const MIGRATIONS = [
   Licence0000000000021,
   BatchPredictions0000000000022,
   Catalogue0000000000023,
+  Tidy0000000000024,
 ];
 
 /** Any number will do as long as every version of Concordat uses the same: two starts at once migrate one after the other. */

@@ -382,7 +382,7 @@ it('the database holds versions against a faulty service', async () => {
   expect(
     await attempt(
       provider,
-      `update agreement_version set state = 'PROPOSED', agreed_at = null, rows_before = null where agreement_id = $1`,
+      `update agreement_version set state = 'PROPOSED', agreed_at = null where agreement_id = $1`,
     ),
   ).toBe('P0001');
   expect(await attempt(provider, `update agreement_version set terms = '{}' where agreement_id = $1`)).toBe('42501');

@@ -111,10 +111,6 @@ export class AgreementVersionRow {
 
   @Column('timestamptz', { name: 'agreed_at', nullable: true })
   agreedAt: Date | null;
-
-  /** Rows that the agreement's meter had counted when the version came into force. */
-  @Column('bigint', { name: 'rows_before', nullable: true })
-  rowsBefore: number | null;
 }
 
 /** Never changed, never removed. */

@@ -95,7 +95,7 @@ export async function insertVersion(tx: Tx, row: AgreementVersionRow): Promise<v
 export async function markVersion(
   tx: Tx,
   { agreementId, version }: Pick<AgreementVersionRow, 'agreementId' | 'version'>,
-  change: Pick<AgreementVersionRow, 'state' | 'agreedAt' | 'rowsBefore'>,
+  change: Pick<AgreementVersionRow, 'state' | 'agreedAt'>,
 ): Promise<void> {
   await tx
     .createQueryBuilder()

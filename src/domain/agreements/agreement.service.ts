@@ -393,12 +393,9 @@ export class AgreementService {
 
   private async putInForce(work: Work, open: AgreementVersionRow, after: Situation): Promise<repo.AgreementChange> {
     const { tx, row, now } = work;
-    const first = row.activatedAt === null;
     const change = { ...documentOf(open), renewalStopped: false, renewals: 0, activatedAt: row.activatedAt ?? now };
-    // The row first: its trigger holds the meter until the commit, so that what it has counted is what the old terms had.
     await this.mark(work, { ...columnsOf(after), ...change, changedAt: now });
-    const rowsBefore = first ? 0 : await repo.readMeter(tx, row.id);
-    await repo.markVersion(tx, open, { state: 'AGREED', agreedAt: now, rowsBefore });
+    await repo.markVersion(tx, open, { state: 'AGREED', agreedAt: now });
     return change;
   }
 
@@ -420,7 +417,7 @@ export class AgreementService {
   /** What waits for signatures waits no longer. */
   private async drop({ tx, versions }: Work, open = versions.find(({ state }) => state === 'PROPOSED')): Promise<void> {
     if (!open) return;
-    await repo.markVersion(tx, open, { state: 'DROPPED', agreedAt: null, rowsBefore: null });
+    await repo.markVersion(tx, open, { state: 'DROPPED', agreedAt: null });
     open.state = 'DROPPED';
   }
 

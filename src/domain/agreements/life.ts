@@ -26,7 +26,6 @@ export function proposed(
     documentDigest: digest,
     proposedAt: now,
     agreedAt: null,
-    rowsBefore: null,
   };
 }
 

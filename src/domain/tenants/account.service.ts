@@ -7,6 +7,7 @@ import { type Actor, PLATFORM, type SignedIn } from '../../platform/scope.js';
 import { appendAudit } from '../audit/audit.service.js';
 import * as accounts from './account.repo.js';
 import { attemptKey, countAttempt, forgetAttempts } from './attempt.repo.js';
+import type { CredentialService } from './credential.service.js';
 import { normalEmail } from './email.js';
 import { listMemberships } from './gate.repo.js';
 import { hashPassword, isPassword } from './password.js';
@@ -29,6 +30,7 @@ export class AccountService {
   constructor(
     private readonly db: Pick<Db, 'app' | 'gate'>,
     private readonly clock: Clock,
+    private readonly credentials: Pick<CredentialService, 'forget'>,
   ) {}
 
   /**
@@ -76,6 +78,7 @@ export class AccountService {
       const event = { kind: 'session.closed', subjectId: account.sessionId } as const;
       await this.record(tx, { tenantId, actor: actorOf(account) }, event);
     });
+    this.credentials.forget(account.accountId);
   }
 
   /** Which tenant the session works in from now on. NOT_FOUND for one of which the person is no member. */
@@ -86,6 +89,7 @@ export class AccountService {
       const actor: Actor = { kind: 'MEMBER', id: account.accountId };
       await this.record(tx, { tenantId, actor }, { kind: 'session.opened', subjectId: account.sessionId });
     });
+    this.credentials.forget(account.accountId);
   }
 
   /**
@@ -115,6 +119,7 @@ export class AccountService {
       const event = { kind: 'password.changed', subjectId: account.accountId } as const;
       await this.record(tx, { tenantId: null, actor: actorOf(account) }, event);
     });
+    this.credentials.forget(account.accountId);
   }
 
   /** Counts the attempt against the account and against the address; TOO_MANY_ATTEMPTS if either has had enough. */

@@ -3,8 +3,8 @@ import type { Db } from '../../platform/db.js';
 import type { Listener } from '../../platform/listen.js';
 import { type Permission, type Role, ROLE_PERMISSIONS } from '../../platform/permissions.js';
 import { type Actor, PLATFORM, type SignedIn } from '../../platform/scope.js';
-import { findKey, findSession, type KeyFound } from './gate.repo.js';
-import { hashHex, hashToken, tokenKind } from './token.js';
+import { findKey, findSession, type KeyFound, type SessionFound } from './gate.repo.js';
+import { hashHex, tokenKind } from './token.js';
 
 /** For which tenant a credential speaks, as whom, and what it may do there. */
 export interface Grant {
@@ -39,18 +39,21 @@ interface HeldKey {
   readonly elsewhere: Credential;
 }
 
-const MOST_KEYS = 10_000;
+/** Of either kind. */
+const MOST_REMEMBERED = 10_000;
 
 /**
- * Turns tokens into credentials through the gate's role. A session is one indexed read. A key is remembered until the database
- * notifies that it has changed; what is decided in the moment before that is caught by the ledger, which looks at the key once more.
- * Out of touch with the database's news, and for what is not remembered, the database is asked.
+ * Turns tokens into credentials through the gate's role. Keys and sessions are remembered until the database notifies that they, or the
+ * memberships of the account, have changed; what is decided on a key in the moment before that is caught by the ledger, which looks at
+ * it once more. Out of touch with the database's news, and for what is not remembered, the database is asked.
  */
 export class CredentialService {
   /** By the hash of the token. */
   private readonly keys = new Map<string, HeldKey>();
-  /** From the id of a remembered key to the hash of its token. */
-  private readonly hashes = new Map<string, string>();
+  /** By the hash of the token. */
+  private readonly sessions = new Map<string, SessionFound>();
+  /** From the subject of what is remembered, which is a key or an account, to the hashes of its tokens. */
+  private readonly hashes = new Map<string, Set<string>>();
   private newsCount = 0;
 
   constructor(
@@ -61,18 +64,20 @@ export class CredentialService {
     listener.on('concordat_credential', (subject) => this.forget(subject));
   }
 
-  /** What has changed is read anew: a key by its id; null: anything may have. Who revokes a key says so here at once. */
-  forget(keyId: string | null): void {
+  /** What has changed is read anew: a key or an account by its id; null: anything may have. Who changes one says so here at once. */
+  forget(subject: string | null): void {
     this.newsCount++;
-    if (keyId === null) {
+    if (subject === null) {
       this.keys.clear();
+      this.sessions.clear();
       this.hashes.clear();
       return;
     }
-    const hash = this.hashes.get(keyId);
-    if (hash === undefined) return;
-    this.keys.delete(hash);
-    this.hashes.delete(keyId);
+    for (const hash of this.hashes.get(subject) ?? []) {
+      this.keys.delete(hash);
+      this.sessions.delete(hash);
+    }
+    this.hashes.delete(subject);
   }
 
   /**
@@ -81,14 +86,16 @@ export class CredentialService {
    */
   async authenticate(token: string, wantedTenant: string | null = null): Promise<Credential | null> {
     const kind = tokenKind(token);
-    if (kind === 'session') return this.bySession(hashToken(token), wantedTenant);
+    if (kind === 'session') return this.bySession(hashHex(token), wantedTenant);
     if (kind === 'apiKey') return this.byKey(hashHex(token), wantedTenant);
     return null;
   }
 
   /** As `authenticate` for what is remembered; null where the database must be asked. */
   held(token: string, wantedTenant: string | null): Credential | null {
-    if (tokenKind(token) !== 'apiKey') return null;
+    const kind = tokenKind(token);
+    if (kind === 'session') return this.heldSession(hashHex(token), wantedTenant);
+    if (kind !== 'apiKey') return null;
     const held = this.heldBy(hashHex(token));
     return held && credentialOf(held, wantedTenant);
   }
@@ -98,11 +105,21 @@ export class CredentialService {
     return held && this.clock.now().getTime() < held.expiresAtMs ? held : null;
   }
 
-  private async bySession(tokenHash: Buffer, wantedTenant: string | null): Promise<Credential | null> {
-    const found = await findSession(this.db.gate, tokenHash, this.clock.now());
+  private heldSession(tokenHash: string, wantedTenant: string | null): Credential | null {
+    const held = this.listener.isInTouch() ? this.sessions.get(tokenHash) : undefined;
+    const isGood = held !== undefined && this.clock.now() < held.expiresAt && isClear(held, wantedTenant);
+    return isGood ? ofSession(held, wantedTenant) : null;
+  }
+
+  private async bySession(tokenHash: string, wantedTenant: string | null): Promise<Credential | null> {
+    const held = this.heldSession(tokenHash, wantedTenant);
+    if (held) return held;
+    const newsBefore = this.newsCount;
+    const found = await findSession(this.db.gate, Buffer.from(tokenHash, 'hex'), this.clock.now());
     if (!found) return null;
-    const { currentTenantId, expiresAt, ...account } = found;
-    return { account, grant: grantOf(account, wantedTenant ?? currentTenantId), expiresAt, subject: account.accountId };
+    // News that came during the reading may have been about this session.
+    if (newsBefore === this.newsCount) this.remember(this.sessions, found.accountId, [tokenHash, found]);
+    return ofSession(found, wantedTenant);
   }
 
   private async byKey(tokenHash: string, wantedTenant: string | null): Promise<Credential | null> {
@@ -112,16 +129,27 @@ export class CredentialService {
     const found = await findKey(this.db.gate, Buffer.from(tokenHash, 'hex'), this.clock.now());
     if (!found) return null;
     const made = heldKey(found);
-    // News that came during the reading may have been about this key.
-    if (newsBefore === this.newsCount) this.remember(found.id, tokenHash, made);
+    if (newsBefore === this.newsCount) this.remember(this.keys, found.id, [tokenHash, made]);
     return credentialOf(made, wantedTenant);
   }
 
-  private remember(keyId: string, tokenHash: string, held: HeldKey): void {
-    if (this.keys.size >= MOST_KEYS) this.forget(null);
-    this.keys.set(tokenHash, held);
-    this.hashes.set(keyId, tokenHash);
+  private remember<T>(known: Map<string, T>, subject: string, [tokenHash, held]: [string, T]): void {
+    if (known.size >= MOST_REMEMBERED) this.forget(null);
+    known.set(tokenHash, held);
+    this.hashes.set(subject, (this.hashes.get(subject) ?? new Set()).add(tokenHash));
   }
+}
+
+/**
+ * Whether the request says, or the account leaves no doubt, in which tenant it works. Otherwise it is the one that the session switched
+ * to, perhaps a moment ago on another replica: no request may end up in another tenant than the person has before their eyes.
+ */
+function isClear({ memberships, operator }: SessionFound, wantedTenant: string | null): boolean {
+  return wantedTenant !== null || (memberships.length <= 1 && !operator);
+}
+
+function ofSession({ currentTenantId, expiresAt, ...account }: SessionFound, wantedTenant: string | null): Credential {
+  return { account, grant: grantOf(account, wantedTenant ?? currentTenantId), expiresAt, subject: account.accountId };
 }
 
 function heldKey({ id, tenantId, applicationId, permissions, expiresAt }: KeyFound): HeldKey {

@@ -7,6 +7,7 @@ import { type Permission, type Role, ROLE_PERMISSIONS } from '../../platform/per
 import type { Scope, SignedIn } from '../../platform/scope.js';
 import { appendAudit } from '../audit/audit.service.js';
 import { findAccountByEmail, insertAccount } from './account.repo.js';
+import type { CredentialService } from './credential.service.js';
 import { normalEmail, normalName } from './email.js';
 import { findInvitationByToken } from './gate.repo.js';
 import { hashPassword } from './password.js';
@@ -37,6 +38,7 @@ export class TenantService {
   constructor(
     private readonly db: Pick<Db, 'app' | 'gate'>,
     private readonly clock: Clock,
+    private readonly credentials: Pick<CredentialService, 'forget'>,
   ) {}
 
   /** For operators: an empty tenant, and the invitation of its first owner. */
@@ -132,7 +134,7 @@ export class TenantService {
     }
     const newcomer = account ? null : await this.newcomer(email, input, now);
     const accountId = account?.accountId ?? newcomer!.id;
-    return inPlatform(this.db, async (tx) => {
+    const joined = await inPlatform(this.db, async (tx) => {
       if (newcomer && !(await insertAccount(tx, newcomer))) throw hasAccount();
       await continueIn(tx, tenantId);
       // Who invites knows the token: without this a member who is removed comes back by it.
@@ -151,12 +153,14 @@ export class TenantService {
       );
       return { tenantId, accountId };
     });
+    this.credentials.forget(accountId);
+    return joined;
   }
 
   /** CONFLICT for the last owner; FORBIDDEN where either role may do more than the one who changes it. */
-  changeRole(scope: Scope, id: string, role: Role): Promise<Member> {
+  async changeRole(scope: Scope, id: string, role: Role): Promise<Member> {
     refuseMoreThanOwn(scope, role);
-    return inTenant(this.db, scope, async (tx) => {
+    const changed = await inTenant(this.db, scope, async (tx) => {
       const owners = await tenants.lockOwners(tx);
       const member = await tenants.findMember(tx, id);
       if (!member) throw notFound('member');
@@ -167,11 +171,13 @@ export class TenantService {
       await appendAudit(tx, scope, { kind: 'member.role-changed', subjectId: id, detail, at: this.clock.now() });
       return { ...member, role };
     });
+    this.credentials.forget(changed.accountId);
+    return changed;
   }
 
   /** Takes effect at once, also for open sessions. CONFLICT for the last owner. */
-  removeMember(scope: Scope, id: string): Promise<void> {
-    return inTenant(this.db, scope, async (tx) => {
+  async removeMember(scope: Scope, id: string): Promise<void> {
+    const accountId = await inTenant(this.db, scope, async (tx) => {
       const owners = await tenants.lockOwners(tx);
       const member = await tenants.findMember(tx, id);
       if (!member) throw notFound('member');
@@ -180,7 +186,9 @@ export class TenantService {
       await tenants.deleteMembership(tx, id);
       const detail = { accountId: member.accountId, role: member.role };
       await appendAudit(tx, scope, { kind: 'member.removed', subjectId: id, detail, at: this.clock.now() });
+      return member.accountId;
     });
+    this.credentials.forget(accountId);
   }
 
   private prepare(tenantId: string, email: string, role: Role, invitedBy: string | null): Invited {
