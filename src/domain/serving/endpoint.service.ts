@@ -114,10 +114,10 @@ export class EndpointService {
     return kindOf(name) === 'endpoint' ? name : this.parts.names.find(tenantId, name);
   }
 
-  /** The tenant's own, or one on which an offer to it or an agreement with it stands. */
+  /** The tenant's own, or one on which an offer to it or an agreement with it stands: by the database, news may be late. */
   async find(scope: Scope, id: string): Promise<Endpoint | null> {
     if (kindOf(id) !== 'endpoint') return null;
-    const policy = await this.parts.policies.find(scope.tenantId, id);
+    const policy = await this.parts.policies.reread(scope.tenantId, id);
     if (!policy || policy.endpoint.state !== 'READY') return null;
     const now = this.parts.clock.now();
     const stands = policy.agreements.some((agreement) => STANDING.has(stateAt(agreement, now)));

@@ -30,9 +30,12 @@ const REFUSED: Partial<Record<ErrorCode, (posted: Verdict, rowCount: number) => 
   UNAUTHENTICATED: () => ['The API key or the device has been revoked or has expired.'],
 };
 
+/** The ledger's word against what was remembered of the agreement. */
+export class OutOfForce extends AppError {}
+
 /** What the caller is told of what the ledger refuses. */
 export function ledgerRefusal(posted: Verdict, rowCount: number): AppError {
   const code = posted.refusal as ErrorCode;
   const [message, details] = REFUSED[code]?.(posted, rowCount) ?? ['The ledger refuses the request.'];
-  return new AppError(code, message, details);
+  return new (code === 'AGREEMENT_NOT_IN_FORCE' ? OutOfForce : AppError)(code, message, details);
 }

@@ -12,7 +12,7 @@ import { kindOf } from '../../platform/ids.js';
 import type { Listener } from '../../platform/listen.js';
 import type { Logger } from '../../platform/log.js';
 import type { Scope } from '../../platform/scope.js';
-import { PURPOSES } from '../agreements/agreement.service.js';
+import { PURPOSES, stateAt } from '../agreements/agreement.service.js';
 import type { LedgerService, Posted, Salts } from '../metering/ledger.service.js';
 import type { ModelService } from '../models/model.service.js';
 import { type Asked, Attempt, type PredictRequest } from './attempt.js';
@@ -23,7 +23,7 @@ import { disclose, ruleName } from './disclose.js';
 import type { Explainers } from './explainers.js';
 import { tellExplanation, type Told } from './explanation.js';
 import { FactBook } from './facts.js';
-import { ledgerRefusal } from './ledger-refusal.js';
+import { ledgerRefusal, OutOfForce } from './ledger-refusal.js';
 import type { NoiseSource } from './noise-stream.js';
 import type { Policies, Policy } from './policy.js';
 import { Prediction } from './prediction.js';
@@ -71,9 +71,28 @@ export class PredictService {
     const attempt = new Attempt(scope, request);
     try {
       return await this.carryOut(attempt);
+    } catch (error) {
+      if (!(error instanceof OutOfForce) || !(await this.hasAnother(attempt))) throw error;
     } finally {
       attempt.end?.();
     }
+    const again = new Attempt(scope, request);
+    try {
+      return await this.carryOut(again);
+    } finally {
+      again.end?.();
+    }
+  }
+
+  /**
+   * Whether a request that was refused because its agreement has ended, of which this replica had not heard, may be answered under
+   * another: one that names no agreement means any that is in force. A proof counts once, so that a request with one is asked anew.
+   */
+  private async hasAnother({ scope, endpointId, agreementId }: Attempt): Promise<boolean> {
+    if (agreementId !== null || scope.device) return false;
+    const policy = await this.parts.policies.reread(scope.tenantId, endpointId);
+    const now = this.parts.clock.now();
+    return policy?.agreements.some((agreement) => stateAt(agreement, now) === 'ACTIVE') ?? false;
   }
 
   private async carryOut(attempt: Attempt): Promise<Prediction> {
