@@ -1,6 +1,6 @@
 // @ts-check
 import { createHash } from 'node:crypto';
-import { chownSync, lstatSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { chownSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readIfThere } from './home.mjs';
@@ -67,6 +67,7 @@ export async function startPostgres({ home, say = () => {}, log = () => {} }) {
   }
   await clear(data);
   const sockets = socketDirectory(home, users.server);
+  clearSockets(sockets);
   const settings = { ...SETTINGS, unix_socket_directories: sockets };
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   const child = spawnTethered(join(native, 'bin', 'postgres'), ['-D', data, ...flags], {
@@ -144,6 +145,17 @@ async function clear(data) {
     if (await until(() => processesIn(data).length === 0, 10_000)) break;
   }
   rmSync(join(data, 'postmaster.pid'), { force: true });
+}
+
+/**
+ * The mark beside the socket names a process too, and PostgreSQL refuses to start as long as there is one of that number: somebody
+ * else's by now, or the server that was killed and that nobody has reaped. Nothing runs on the data, and only we write here.
+ * @param {string} directory
+ */
+function clearSockets(directory) {
+  for (const name of readdirSync(directory)) {
+    if (name.startsWith('.s.PGSQL.')) rmSync(join(directory, name), { force: true });
+  }
 }
 
 /**
