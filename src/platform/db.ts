@@ -120,8 +120,10 @@ export async function openDb(options: DbOptions): Promise<Db> {
   const url = (role: DatabaseRole) => roleUrl(options.databaseUrl, options.masterKey, role);
   const pool = (role: DatabaseRole, max: number) => {
     const made = new pg.Pool({ connectionString: url(role), max, application_name: role });
-    // An idle client whose server went away emits here; the next query reports it to whoever asks.
+    // A client whose server went away says so here while it is idle, by itself while somebody holds it; the query of whoever asks
+    // next reports it. An error that nobody hears would end the process.
     made.on('error', () => undefined);
+    made.on('connect', (client) => client.on('error', () => undefined));
     return made;
   };
   const app = new DataSource({

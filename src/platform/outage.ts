@@ -8,14 +8,15 @@ const AWAY = /^(ECONNREFUSED|ECONNRESET|ETIMEDOUT|EPIPE|ENOTFOUND|EAI_AGAIN|08..
 /** What passes without a mistake of ours, as UNAVAILABLE with a sentence; null for any other error. */
 export function outageOf(error: unknown): AppError | null {
   if (!(error instanceof Error)) return null;
-  const { code } = error as { code?: unknown };
+  const { code, syscall } = error as { code?: unknown; syscall?: unknown };
   if (typeof code === 'string' && FULL.test(code))
     return new AppError('UNAVAILABLE', 'The disk is full: nothing can be stored now.', {
       remedy: 'Tell the operator to free space, then try again.',
       cause: error,
     });
-  // The driver gives no code to a connection that ended in the midst of a query.
-  if ((typeof code === 'string' && AWAY.test(code)) || /^Connection terminated/.test(error.message))
+  // The driver gives no code to a connection that ended in the midst of a query; a server that is away takes its socket along.
+  const isAway = (typeof code === 'string' && AWAY.test(code)) || (code === 'ENOENT' && syscall === 'connect');
+  if (isAway || /^Connection terminated/.test(error.message))
     return new AppError('UNAVAILABLE', 'The database does not take this now.', { retryAfterMs: 1000, cause: error });
   return null;
 }

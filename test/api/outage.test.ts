@@ -28,7 +28,11 @@ describe('what is no mistake of ours is UNAVAILABLE, with a sentence:', () => {
     expect(shownError(new Error('Connection terminated unexpectedly')).code).toBe('UNAVAILABLE');
   });
 
-  it.each(['23505', '22021', 'EACCES', '57014'])('but not %s', (code) => {
+  it('a socket that is not there', () => {
+    expect(shownError(Object.assign(failing('ENOENT'), { syscall: 'connect' })).code).toBe('UNAVAILABLE');
+  });
+
+  it.each(['23505', '22021', 'EACCES', 'ENOENT', '57014'])('but not %s', (code) => {
     expect(shownError(failing(code)).code).toBe('INTERNAL');
   });
 });
