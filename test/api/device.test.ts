@@ -1,10 +1,11 @@
-import { createHash, generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomUUID } from 'node:crypto';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { startApi } from '../../src/api/server.js';
 import { openApp } from '../../src/app.js';
 import { rawRequest } from '../support/client.js';
+import { makeDevice, proofOf, type TestDevice } from './device-support.js';
 import { CITY, makeOipWorld, type OipWorld, X } from './open-inference-world.js';
 
 let world: OipWorld;
@@ -16,18 +17,6 @@ let phone: TestDevice;
 /** Registered, not admitted. */
 let tablet: TestDevice;
 
-interface TestDevice {
-  readonly privateKey: KeyObject;
-  readonly jwk: Record<string, unknown>;
-  readonly alg: 'ES256' | 'EdDSA';
-}
-
-function makeDevice(alg: TestDevice['alg'] = 'ES256'): TestDevice {
-  const { privateKey, publicKey } =
-    alg === 'ES256' ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : generateKeyPairSync('ed25519');
-  return { privateKey, jwk: publicKey.export({ format: 'jwk' }) as Record<string, unknown>, alg };
-}
-
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
 const seconds = () => Math.floor(world.api.clock.now().getTime() / 1000);
 /** The public address, by which proofs are made; the server listens at 127.0.0.1. */
@@ -35,27 +24,8 @@ const publicUrl = () => `http://localhost:${new URL(world.api.url).port}`;
 const inferPath = () => `/v2/models/${world.credit}/infer`;
 const inferUrl = () => publicUrl() + inferPath();
 
-/** A proof made by hand, so that no library of ours judges itself. `undefined` takes a claim away. */
-function prove(
-  { privateKey, jwk, alg }: TestDevice,
-  claims: Record<string, unknown> = {},
-  header: Record<string, unknown> = {},
-): string {
-  const payload = {
-    jti: randomUUID(),
-    htm: 'POST',
-    htu: inferUrl(),
-    iat: seconds(),
-    ath: createHash('sha256').update(key).digest('base64url'),
-    ...claims,
-  };
-  const text = `${encode({ typ: 'dpop+jwt', alg, jwk, ...header })}.${encode(payload)}`;
-  const signature =
-    alg === 'EdDSA'
-      ? sign(null, Buffer.from(text), privateKey)
-      : sign('sha256', Buffer.from(text), { key: privateKey, dsaEncoding: 'ieee-p1363' });
-  return `${text}.${signature.toString('base64url')}`;
-}
+const prove = (device: TestDevice, claims: Record<string, unknown> = {}, header: Record<string, unknown> = {}) =>
+  proofOf(device, { url: inferUrl(), key, at: world.api.clock.now() }, claims, header);
 
 interface Asked {
   readonly proof?: string | string[];

@@ -116,7 +116,7 @@ export async function signIn(client: Client, email: string, password = PASSWORD,
 
 let people = 0;
 
-async function makeTenant(operator: Client, name: string): Promise<TestTenant> {
+export async function makeTenant(operator: Client, name: string): Promise<TestTenant> {
   const ownerEmail = `owner-${++people}@example.com`;
   const made = await operator.mutate<{ tenant: { id: string }; invitationToken: string }>(
     'createTenant',

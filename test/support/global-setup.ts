@@ -1,5 +1,4 @@
-import { mkdtempSync, realpathSync, statfsSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
@@ -8,6 +7,7 @@ import { removeHome } from '../../src/launch/postgres-files.mjs';
 import { startPostgres } from '../../src/launch/postgres.mjs';
 import { migrate } from '../../src/migrate.js';
 import { inDatabase, TEMPLATE, TEST_MASTER_KEY } from './database.js';
+import { placeForData } from './place.js';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -50,15 +50,4 @@ async function embedded(): Promise<string> {
     removeHome(home);
   };
   return server.url;
-}
-
-/** In memory where there is room: the server flushes, as Concordat insists, and there that costs nothing. */
-function placeForData(): string {
-  try {
-    const { bavail, bsize } = statfsSync('/dev/shm');
-    if (bavail * bsize > 4 * 2 ** 30) return '/dev/shm';
-  } catch {
-    // There is none.
-  }
-  return realpathSync(tmpdir());
 }
