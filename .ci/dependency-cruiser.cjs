@@ -46,6 +46,15 @@ module.exports = {
     between('launch-needs-only-node', '^src/launch/', '^(src|workers|migrations)/|(^|/)node_modules/', {
       to: { pathNot: '^src/launch/' },
     }),
+    // Whoever verifies takes these files away and runs them without anything of ours.
+    between(
+      'verifier-needs-only-node',
+      '^src/cli/(concordat|monitor|verifier)\\.mjs$',
+      '^(src|workers|migrations)/|(^|/)node_modules/',
+      {
+        to: { pathNot: '^src/cli/(monitor|verifier)\\.mjs$' },
+      },
+    ),
     {
       name: 'another-domain-through-its-service',
       severity: 'error',

@@ -103,6 +103,7 @@ const PLANTED: Record<string, string[]> = {
   'workers-load-no-edge': ['workers/tune.ts', 'src/api/context.ts'],
   'workers-never-load-graphql': ['workers/ingest.ts', 'src/platform/any.ts', 'type-graphql'],
   'launch-needs-only-node': ['src/launch/start.mjs', 'pg'],
+  'verifier-needs-only-node': ['src/cli/monitor.mjs', 'src/platform/ids.ts'],
   'another-domain-through-its-service': ['src/domain/models/model.service.ts', 'src/domain/datasets/dataset.repo.ts'],
   'resolver-sees-services-and-types': ['src/domain/models/model.resolver.ts', 'src/domain/datasets/split.repo.ts'],
   'order-datasets': ['src/domain/datasets/dataset.service.ts', 'src/domain/serving/endpoint.service.ts'],
