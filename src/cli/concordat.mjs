@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { begin, checkInLog, keep, keysOf, look, recall } from './monitor.mjs';
 import {
   checkAnswer,
+  checkBatch,
   checkCheckpoint,
   checkReceipt,
   checkRequest,
@@ -26,6 +27,8 @@ const HELP = `concordat verify RECEIPT.json (--key KEY … | --keys FILE)     ch
     --checkpoint FILE --proof FILE   also that the log of a checkpoint holds it (answer of logInclusionProof)
     --log URL          also that the public log holds it now
     --json             prints what was proved as JSON
+concordat verify manifest.json (--key KEY … | --keys FILE)    checks a batch: every receipt of it
+    --answers FILE     also that these answers (answers.jsonl) are the recorded ones
 concordat audit URL [--key KEY … | --keys FILE]              follows the public log
     --memory FILE      what it remembers between two looks (concordat-log.json)
     --every SECONDS    looks again and again; otherwise once
@@ -46,6 +49,7 @@ const OPTIONS = /** @type {const} */ ({
   key: { type: 'string', multiple: true },
   keys: { type: 'string' },
   answer: { type: 'string' },
+  answers: { type: 'string' },
   request: { type: 'string' },
   checkpoint: { type: 'string' },
   proof: { type: 'string' },
@@ -73,13 +77,15 @@ async function main(args) {
 
 /** @param {string} path @param {Options} options */
 async function verifyReceipt(path, options) {
-  const receipt = receiptIn(readJson(path));
+  const read = readJson(path);
+  const receipt = receiptIn(read);
   const keys = trustedKeys(options, String(receipt?.origin)).map(readKey);
   if (keys.length === 0)
     throw new Stop(
       64,
       'Name the key that you trust: --key or --keys. The platform shows it at /log/keys; get it once, from where you believe it.',
     );
+  if (read?.format === 'concordat-batch/1') return verifyBatch(read, options, keys);
   const proven = checkReceipt(receipt, keys);
   const { entry, context, origin, key, publicEntry } = proven;
   const found = [`The entry ${entry.index} of the log ${origin} is as it was signed with the key ${key.id}.`];
@@ -111,6 +117,21 @@ async function verifyReceipt(path, options) {
   }
   if (options.json) console.log(JSON.stringify({ proved: found, entry, context, origin, keyId: key.id }, null, 2));
   else console.log([...found, '', ...told(entry, context)].join('\n'));
+  return 0;
+}
+
+/** @param {any} manifest @param {Options} options @param {readonly import('./verifier.mjs').Key[]} keys */
+function verifyBatch(manifest, options, keys) {
+  const lines = options.answers === undefined ? null : readLines(options.answers);
+  const { chunks, rows } = checkBatch(manifest, lines, keys);
+  const indices = chunks.map(({ entry }) => entry['index']);
+  const [first, last] = [Math.min(...indices), Math.max(...indices)];
+  const found = [
+    `${chunks.length} chunks of ${rows} of ${manifest.rowCount} rows are as they were signed, entries ${first} to ${last} of the log.`,
+  ];
+  if (lines) found.push('The answers are the recorded ones.');
+  if (options.json) console.log(JSON.stringify({ proved: found, entries: chunks.map(({ entry }) => entry) }, null, 2));
+  else console.log(found.join('\n'));
   return 0;
 }
 
@@ -212,6 +233,19 @@ function readJson(path) {
     return JSON.parse(text);
   } catch {
     throw new Stop(66, `${path} is not JSON.`);
+  }
+}
+
+/** JSON lines. @param {string} path @returns {any[]} */
+function readLines(path) {
+  try {
+    return readText(path)
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line));
+  } catch (error) {
+    if (error instanceof Stop) throw error;
+    throw new Stop(66, `${path} is not JSON lines.`);
   }
 }
 

@@ -239,6 +239,46 @@ export function checkAnswer({ entry }, saltHex, answer) {
 }
 
 /**
+ * Checks the manifest of a batch: every receipt, and that together they are what the manifest says. With `lines` (parsed JSON lines) also
+ * that the answers are the recorded ones. Throws Refuted.
+ * @param {any} manifest parsed JSON
+ * @param {readonly any[] | null} lines
+ * @param {readonly Key[]} keys
+ * @returns {{ chunks: readonly Proven[], rows: number }}
+ */
+export function checkBatch(manifest, lines, keys) {
+  const { chunks, rowsAnswered, rowCount } = manifest;
+  refuteUnless(Array.isArray(chunks) && isCount(rowsAnswered) && isCount(rowCount), 'the manifest is not whole');
+  const seen = new Set();
+  let rows = 0;
+  const proven = chunks.map((/** @type {any} */ chunk, /** @type {number} */ at) => {
+    const proof = checkReceipt(chunk.receipt, keys);
+    const { entry, context } = proof;
+    const where = `chunk ${at}: `;
+    refuteUnless(entry.code === 'ANSWERED' && context['door'] === 'BATCH', `${where}this is no answer of a batch`);
+    for (const name of ['endpointId', 'agreementId', 'agreementVersion', 'modelVersionId', 'purpose'])
+      refuteUnless(context[name] === manifest[name], `${where}the ${name} is another than the manifest says`);
+    refuteUnless(
+      canonical(context['disclosure']) === canonical(manifest.disclosure),
+      `${where}what may be told is another`,
+    );
+    refuteUnless(!seen.has(entry['predictionId']), `${where}it is there twice`);
+    seen.add(entry['predictionId']);
+    const isInOrder = chunk.rowCount === entry['rowCount'] && isCount(chunk.firstRow) && chunk.firstRow >= rows;
+    refuteUnless(isInOrder && chunk.firstRow + chunk.rowCount <= rowCount, `${where}its rows are others`);
+    rows = chunk.firstRow + chunk.rowCount;
+    return proof;
+  });
+  const sum = chunks.reduce((/** @type {number} */ all, /** @type {any} */ chunk) => all + chunk.rowCount, 0);
+  refuteUnless(sum === rowsAnswered, 'the rows of the chunks are not those that the manifest counts');
+  if (lines) {
+    refuteUnless(lines.length === chunks.length, `there are ${lines.length} answers to ${chunks.length} chunks`);
+    lines.forEach((line, at) => checkAnswer(proven[at], chunks[at].receipt.saltHex, line?.answer));
+  }
+  return { chunks: proven, rows: sum };
+}
+
+/**
  * How the values of a column may have been hashed, by the kind of the model's input, which the values mostly tell: null where they
  * are not of the kind. Numbers and booleans: float32, NaN is missing. Dates: int64 milliseconds, -2^63 is missing (all
  * little-endian). Categories: JSON, the empty string is missing.

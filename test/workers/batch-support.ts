@@ -1,4 +1,9 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { expect } from 'vitest';
 import type { App } from '../../src/app.js';
 import { writeSealed } from '../../src/platform/blobs.js';
 import { inTenant } from '../../src/platform/db.js';
@@ -198,4 +203,38 @@ export async function meterOf(api: TestApi, tenantId: string, agreementId: strin
     ),
   );
   return row!;
+}
+
+/** As anybody does who has the files and the platform's key; and not when something was changed. */
+export async function verifies(api: TestApi, manifest: Record<string, unknown>, lines: readonly Line[]): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'concordat-test-'));
+  const file = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text);
+    return join(folder, name);
+  };
+  const keys = file('keys.json', (await fetchAs(api.client, `${api.url}/log/keys`)).text);
+  const verify = (what: object, answers: readonly object[]) =>
+    spawnSync(process.execPath, [
+      ...['src/cli/concordat.mjs', 'verify', file('manifest.json', JSON.stringify(what)), '--keys', keys],
+      ...['--answers', file('answers.jsonl', answers.map((line) => JSON.stringify(line)).join('\n'))],
+    ]);
+  const proved = verify(manifest, lines);
+  expect([proved.status, String(proved.stdout)]).toEqual([
+    0,
+    expect.stringContaining('The answers are the recorded ones.'),
+  ]);
+  const chunks = manifest['chunks'] as object[];
+  const forged = [
+    { ...manifest, purpose: 'INSURANCE' },
+    {
+      ...manifest,
+      rowsAnswered: 2 * lines[0]!.rowCount + lines[2]!.rowCount,
+      chunks: [chunks[0], chunks[0], chunks[2]],
+    },
+    { ...manifest, chunks: chunks.slice(1) },
+    { ...manifest, disclosure: { kind: 'FULL' } },
+  ];
+  for (const one of forged) expect(verify(one, lines).status).toBe(1);
+  expect(verify(manifest, [lines[1]!, lines[0]!, lines[2]!]).status).toBe(1);
+  rmSync(folder, { recursive: true });
 }

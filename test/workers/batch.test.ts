@@ -23,6 +23,7 @@ import {
   start,
   storedOf,
   until,
+  verifies,
 } from './batch-support.js';
 
 let api: TestApi;
@@ -184,6 +185,7 @@ describe('a batch', () => {
       state: 'SUCCEEDED',
     });
     expect(manifest['chunks']).toEqual(lines.map(({ answer: _, ...chunk }) => chunk));
+    await verifies(api, manifest, lines);
     for (const url of [csvUrl, manifestUrl, jsonLinesUrl])
       expect([
         (await fetchAs(provider.owner, url)).status,

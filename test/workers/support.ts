@@ -102,13 +102,13 @@ export async function kill(worker: ChildProcess, signal: NodeJS.Signals): Promis
 }
 
 /** The child processes of a process: those that run jobs. */
-export function childrenOf(pid: number): number[] {
+export function childrenOf(pid: number, program = 'train-child'): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .filter((name) => {
       try {
         const [, parent] = /^\d+ \(.*\) \S (\d+)/s.exec(readFileSync(`/proc/${name}/stat`, 'utf8')) ?? [];
-        return Number(parent) === pid && /train-child/.test(readFileSync(`/proc/${name}/cmdline`, 'utf8'));
+        return Number(parent) === pid && readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(program);
       } catch {
         return false;
       }

@@ -37,7 +37,7 @@ export const ENFORCEMENT: Record<Exclude<TermName, 'disclosure'>, Enforcement> =
     'The platform keeps no inputs, so that nobody can keep them or train on them, whatever is allowed.',
   ),
   delivery: enforced(
-    'Monthly statements measure latency and availability from what was recorded, and count the credit; there are no jobs under agreements whose deadline could be missed.',
+    'Monthly statements measure latency, availability and the deadline of batches from what was recorded, and count the credit.',
   ),
   price: enforced(
     'Monthly statements and the settlement count rows and what they cost; nothing is paid through the platform.',

@@ -97,7 +97,11 @@ export interface EndedJob {
 }
 
 /** `until` is exclusive. */
-export function listEndedJobs(tx: Tx, agreementId: string, from: Date, until: Date): Promise<EndedJob[]> {
+export function listEndedJobs(
+  tx: Tx,
+  agreementId: string,
+  { from, until }: { readonly from: Date; readonly until: Date },
+): Promise<EndedJob[]> {
   return tx.query<EndedJob[]>(
     `select version, asked_at as "askedAt", ended_at as "endedAt", outcome from agreement_reservation
      where $4 in (provider_tenant_id, consumer_tenant_id) and agreement_id = $1 and ended_at >= $2 and ended_at < $3 order by ended_at, batch_id`,

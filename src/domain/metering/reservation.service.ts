@@ -58,11 +58,15 @@ export class ReservationService {
     const context = this.contexts.of(scope, facts);
     if (context.id === null) {
       const client = await this.parts.pool.connect();
-      try {
-        await internContexts(client, [context]);
-      } finally {
-        client.release();
-      }
+      // The statement that fails reports it.
+      const ignore = () => undefined;
+      client.on('error', ignore);
+      const failure = await internContexts(client, [context]).then(
+        () => null,
+        (error: unknown) => error as Error,
+      );
+      client.off('error', ignore).release(failure !== null);
+      if (failure) throw failure;
     }
     return context.id!;
   }

@@ -1,5 +1,6 @@
 import type { Tx } from '../../platform/db.js';
 import { OUTCOMES, outcomeName } from '../audit/audit.service.js';
+import { type EndedJob, listEndedJobs } from './reservation.repo.js';
 import type { UsageRow } from './usage.repo.js';
 
 /** In microseconds: so many of 100 answers took no longer. */
@@ -20,6 +21,8 @@ export interface Stated {
   /** Null: nothing was answered of which the time is known. */
   readonly latency: Latency | null;
   readonly latencyByVersion: ReadonlyMap<number, Latency>;
+  /** Batches that ended, each time that one was asked for. */
+  readonly jobs: readonly EndedJob[];
   /** Of the entries counted: the first and the last. */
   readonly logIndex: { readonly first: number; readonly last: number } | null;
 }
@@ -40,7 +43,7 @@ interface Group {
 /**
  * From the entries that `listUsage` counts, in one statement and so from one snapshot. `until` is exclusive; `lastIndex`: the
  * last entry of the log that counts, null for all. Canonical JSON escapes the
- * quotes in a caller's text, so that none can look like the version. Predictions made before there was a table for them were made
+ * quotes in a caller's text, so that none can look like the version or the door. Nobody waits for the chunk of a batch: its time is no latency. Predictions made before there was a table for them were made
  * when agreements had one version, and their time was not taken.
  */
 export async function readStated(
@@ -50,10 +53,10 @@ export async function readStated(
 ): Promise<Stated> {
   const groups = await tx.query<Group[]>(
     `with context as materialized (
-       select id, substring(content from '"agreementVersion":([0-9]+)')::int as version from prediction_context
+       select id, substring(content from '"agreementVersion":([0-9]+)')::int as version, content like '%"door":"BATCH"%' as is_batch from prediction_context
          where $4 in (tenant_id, counterparty_tenant_id) and agreement_id = $1
      ), entry as (
-       select e.log_index, to_char(e.at at time zone 'UTC', 'YYYY-MM-DD') as day, c.version, e.code::int, null as refusal, e.row_count, e.duration_us
+       select e.log_index, to_char(e.at at time zone 'UTC', 'YYYY-MM-DD') as day, c.version, e.code::int, null as refusal, e.row_count, case when not c.is_batch then e.duration_us end as duration_us
          from prediction_entry e join context c on c.id = e.context_id where e.at >= $2 and e.at < $3 and ($6::bigint is null or e.log_index <= $6)
        union all
        select log_index, to_char(at at time zone 'UTC', 'YYYY-MM-DD'), 1, case when refusal_code is null then $5::int end, refusal_code, row_count, null
@@ -78,6 +81,7 @@ export async function readStated(
     rows,
     latency: percentiles && latencyOf(percentiles),
     latencyByVersion,
+    jobs: await listEndedJobs(tx, agreementId, { from, until }),
     logIndex: first === null ? null : { first, last: last! },
   };
 }

@@ -16,6 +16,9 @@ import { daysOf, figuresOf, type UsageDay, type UsageFigures } from './usage.ser
 /** Refusals that are the provider's or the platform's doing. All others are what was agreed, or what the caller sent. */
 const UNDELIVERED: readonly string[] = ['ENDPOINT_NOT_READY', 'INTERNAL'] satisfies Outcome[];
 
+/** The same of jobs. */
+const UNDELIVERED_JOBS: readonly string[] = [...UNDELIVERED, 'OUT_OF_MEMORY', 'UNAVAILABLE'];
+
 /** What was made under one version of the terms. */
 export interface StatementVersion extends UsageFigures {
   readonly version: number;
@@ -23,11 +26,16 @@ export interface StatementVersion extends UsageFigures {
   readonly latency: Latency | null;
   /** Requests answered, of those that the provider and the platform had to answer; rounded down. Null: there were none. */
   readonly availabilityBasisPoints: number | null;
+  /** Batches that ended in the month. */
+  readonly jobs: number;
+  /** Of those, how many were not done when the promised time was over, or failed at the provider or the platform. Null: none was promised. */
+  readonly jobsLate: number | null;
   /** What was promised. */
   readonly delivery: Terms['delivery'];
   /** Null: nothing was promised, or there was nothing to judge by. */
   readonly isLatencyKept: boolean | null;
   readonly isAvailabilityKept: boolean | null;
+  readonly isDeadlineKept: boolean | null;
   readonly price: Terms['price'];
   /** Null: there is no price. */
   readonly minorUnits: number | null;
@@ -74,7 +82,7 @@ export function statementOf(
   const versions = agreed
     .filter(({ version, agreedAt }, i) => {
       const isInForce = agreedAt! < until && (agreed[i + 1]?.agreedAt ?? until) > from;
-      return isInForce || stated.rows.some((row) => row.version === version);
+      return isInForce || [...stated.rows, ...stated.jobs].some((one) => one.version === version);
     })
     .map((version) => versionOf(version, stated));
   const { id: agreementId, providerTenantId, consumerTenantId, endpointId } = agreement;
@@ -133,14 +141,24 @@ function versionOf({ version, documentDigestHex, terms }: AgreementVersion, stat
   // A whole number is reached by the share if it is by the share rounded down.
   const isAvailabilityKept =
     least === null || availabilityBasisPoints === null ? null : availabilityBasisPoints >= least;
+  const ended = stated.jobs.filter((job) => job.version === version);
+  const minutes = delivery?.jobDeadlineMinutes ?? null;
+  const jobsLate = minutes === null ? null : ended.filter((job) => isLate(job, minutes)).length;
+  const isDeadlineKept = jobsLate === null || ended.length === 0 ? null : jobsLate === 0;
   const minorUnits = price && amountOf(figures.rows, price.minorUnitsPerThousandRows);
-  const isMissed = isLatencyKept === false || isAvailabilityKept === false;
+  const isMissed = [isLatencyKept, isAvailabilityKept, isDeadlineKept].includes(false);
   return {
     ...{ version, documentDigestHex },
     ...figures,
-    ...{ latency, availabilityBasisPoints, delivery, isLatencyKept, isAvailabilityKept, price, minorUnits },
+    ...{ latency, availabilityBasisPoints, jobs: ended.length, jobsLate, delivery },
+    ...{ isLatencyKept, isAvailabilityKept, isDeadlineKept, price, minorUnits },
     creditMinorUnits: minorUnits === null ? null : isMissed ? creditOf(minorUnits, delivery!.creditBasisPoints) : 0,
   };
+}
+
+/** Whoever cancels, or breaks what was agreed, before the deadline has missed nothing. */
+function isLate({ askedAt, endedAt, outcome }: Stated['jobs'][number], minutes: number): boolean {
+  return endedAt.getTime() - askedAt.getTime() > minutes * 60_000 || UNDELIVERED_JOBS.includes(outcome);
 }
 
 /** By currency, which an amendment may change. */
@@ -165,12 +183,16 @@ const CSV_COLUMNS = [
 type CsvLine = Partial<Record<(typeof CSV_COLUMNS)[number], string | number>>;
 
 /**
- * RFC 4180. Lines `USAGE` by day, version and outcome; `AMOUNT` and `CREDIT` by version; `DUE` by currency. What is in it is numbers,
+ * RFC 4180. Lines `USAGE` by day, version and outcome; `JOBS`, `AMOUNT` and `CREDIT` by version; `DUE` by currency. What is in it is numbers,
  * days and codes: nothing to be quoted, and nothing that a spreadsheet takes for a formula.
  */
 export function csvOf({ versions, amounts }: StatementFigures, stated: Stated): string {
   const lines: CsvLine[] = [
     ...stated.rows.map(({ refusalCode, ...row }) => ({ line: 'USAGE', code: refusalCode ?? 'ANSWERED', ...row })),
+    ...versions.flatMap(({ version, jobs, jobsLate }): CsvLine[] => {
+      const late = jobsLate === null ? [] : [{ line: 'JOBS', version, code: 'LATE', requests: jobsLate }];
+      return jobs === 0 ? [] : [{ line: 'JOBS', version, code: 'ENDED', requests: jobs }, ...late];
+    }),
     ...versions.flatMap(({ version, requests, rows, latency, price, minorUnits, creditMinorUnits }): CsvLine[] => {
       const money = (amount: number | null) => price && { currency: price.currency, minorUnits: amount! };
       const amount = { line: 'AMOUNT', version, requests, rows, ...latency, ...money(minorUnits) };

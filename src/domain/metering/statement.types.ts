@@ -56,6 +56,22 @@ export class StatementVersion {
   })
   isAvailabilityKept: boolean | null;
 
+  @Field(() => Int, { description: 'Batches that ended in the month, each time that one was asked for.' })
+  jobs: number;
+
+  @Field(() => Int, {
+    nullable: true,
+    description:
+      'Of those, how many were not over when the promised time was, or failed at the provider or the platform. Null: no time was promised.',
+  })
+  jobsLate: number | null;
+
+  @Field(() => Boolean, {
+    nullable: true,
+    description: 'Whether all were in time. Null: no time was promised, or none ended.',
+  })
+  isDeadlineKept: boolean | null;
+
   @Field(() => Long, { nullable: true, description: 'Rows times price, rounded half up to the minor unit.' })
   minorUnits: number | null;
 
@@ -146,7 +162,8 @@ export class Statement {
   digestHex: string;
 
   @Field(() => String, {
-    description: 'The figures as CSV: usage by day, version and outcome; amounts and credits by version; what is due.',
+    description:
+      'The figures as CSV: usage by day, version and outcome; batches, amounts and credits by version; what is due.',
   })
   csv: string;
 }
