@@ -13,7 +13,7 @@ export const batchRoute: Route = {
     const { type, pieces } = batchFile(await app.batches.answers(context.scope!, parts['id']!), parts['file']!);
     response.setHeader('content-type', type);
     response.setHeader('content-disposition', `attachment; filename="${parts['id']!}-${parts['file']!}"`);
-    if (request.method !== 'HEAD') for await (const piece of pieces) await write(response, piece, signal);
+    if (request.method !== 'HEAD') for await (const piece of pieces) await write(response, piece, signal());
     response.end();
   },
 };

@@ -47,10 +47,9 @@ export function writeAnswer(model: string, request: InferenceRequest, prediction
 function parametersOf(prediction: Prediction): string {
   const { id, agreementId, logIndex, leafHashHex, saltHex, at, latencyMs } = prediction;
   const agreement = agreementId === null ? '' : `"agreement":"${agreementId}",`;
-  const receipt = JSON.stringify(prediction.receiptText);
   return (
     `{"prediction_id":"${id}",${agreement}"log_index":${logIndex},"leaf_hash":"${leafHashHex}","salt":"${saltHex}",` +
-    `"at":"${at.toISOString()}","latency_ms":${latencyMs},"receipt":${receipt}}`
+    `"at":"${at.toISOString()}","latency_ms":${latencyMs},"receipt":"${prediction.escapedReceipt}"}`
   );
 }
 

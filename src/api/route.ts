@@ -9,11 +9,13 @@ export interface Asked {
   readonly app: App;
   readonly request: IncomingMessage;
   readonly response: ApiResponse;
-  readonly url: URL;
   /** The named parts of the path, decoded. */
   readonly parts: Readonly<Record<string, string>>;
   readonly context: RequestContext;
-  readonly signal: AbortSignal;
+  /** Of the address: what follows the question mark. */
+  query(): URLSearchParams;
+  /** Aborted when the caller has gone away. */
+  signal(): AbortSignal;
 }
 
 /**

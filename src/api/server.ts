@@ -132,9 +132,7 @@ class Edge {
       device,
       requestId: response.requestId,
       signal,
-      get address() {
-        return callerAddress(request, app.config.trustedProxies);
-      },
+      address: () => callerAddress(request, app.config.trustedProxies),
       publicUrl,
       keepSession: (session) => response.setHeader('set-cookie', sessionCookie(publicUrl, session)),
     });
@@ -147,12 +145,8 @@ class Edge {
       response,
       parts,
       context,
-      get url() {
-        return new URL(`http://any${target}`);
-      },
-      get signal() {
-        return signal();
-      },
+      query: () => new URL(`http://any${target}`).searchParams,
+      signal,
     };
     const answer = route.answer(asked);
     await this.spending(device, route.timeoutMs === null ? answer : within(route.timeoutMs, answer));

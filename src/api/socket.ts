@@ -84,7 +84,7 @@ export function attachSockets(server: Server, options: SocketOptions): { close()
         const contextValue = makeContext(connection.credential, {
           requestId: newId('request'),
           signal: ended.signal,
-          address: callerAddress(extra.request, app.config.trustedProxies),
+          address: () => callerAddress(extra.request, app.config.trustedProxies),
           publicUrl: options.publicUrl(),
           keepSession: () => undefined,
         });

@@ -8,14 +8,14 @@ export const uploadRoute: Route = {
   because: 'the address holds a secret that was given to whoever announced the file',
   cookies: false,
   timeoutMs: null,
-  answer: async ({ app, request, response, url, parts, signal }) => {
+  answer: async ({ app, request, response, query, parts, signal }) => {
     const announced = request.headers['content-length'];
     const upload = await app.uploads.receive({
       id: parts.id!,
-      token: url.searchParams.get('token') ?? '',
+      token: query().get('token') ?? '',
       body: request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>,
       contentLength: announced === undefined ? null : Number(announced),
-      signal,
+      signal: signal(),
     });
     response.setHeader('content-type', 'application/json; charset=utf-8');
     response.end(JSON.stringify(upload));

@@ -13,7 +13,7 @@ const told = (change: Partial<Prediction>) => {
     values: null,
     logIndex: 0,
     latencyMs: 0,
-    receiptText: '{}',
+    escapedReceipt: '{}',
     at: new Date(0),
     signature,
     ...change,

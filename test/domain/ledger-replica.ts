@@ -84,7 +84,7 @@ async function work(order: Order): Promise<void> {
   const call = async (caller: number) => {
     for (let request = 0; ; request++) {
       const posted = await ledger.record(scope, entryOf(order, caller, request));
-      const line: Line = { caller, request, refusal: posted.refusal, receipt: receiptOf(posted, SALT) };
+      const line: Line = { caller, request, refusal: posted.refusal, receipt: receiptOf(posted, SALT.toString('hex')) };
       // To a pipe this returns when it is written.
       process.stdout.write(`${JSON.stringify(line)}\n`);
     }

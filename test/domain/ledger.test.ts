@@ -5,7 +5,7 @@ import { inTenant } from '../../src/platform/db.js';
 import { newId } from '../../src/platform/ids.js';
 import type { Scope } from '../../src/platform/scope.js';
 import { type Entry, type LedgerService, newPredictionId } from '../../src/domain/metering/ledger.service.js';
-import { leafHashOf, receiptOf, receiptText } from '../../src/domain/metering/receipt.js';
+import { escapedReceipt, leafHashOf, receiptOf } from '../../src/domain/metering/receipt.js';
 import { contentOf, PREDICTION_COLUMNS, type PredictionRow } from '../../src/domain/audit/prediction.js';
 import { UsageService } from '../../src/domain/metering/usage.service.js';
 import type { Terms } from '../../src/domain/agreements/agreement.service.js';
@@ -200,8 +200,9 @@ describe('the ledger', () => {
     expect(posted.map((p) => p.refusal)).toEqual(['PURPOSE_NOT_ALLOWED', null, null]);
     expect((await counters(id)).used).toBe(5);
     for (const one of posted) {
-      const receipt = receiptOf(one, salt);
-      expect(JSON.parse(receiptText(one, salt))).toEqual(receipt);
+      const receipt = receiptOf(one, salt.toString('hex'));
+      const within = JSON.parse(`"${escapedReceipt(one, salt.toString('hex'))}"`) as string;
+      expect(JSON.parse(within)).toEqual(receipt);
       const { rows } = await world.db.ledger.query<{ public_key: Buffer }>(
         `select public_key from log_key where origin = $1 and id = $2`,
         [receipt.origin, receipt.batch.keyId],

@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest';
-import { RecentEntries } from '../../src/domain/audit/recent-entries.js';
+import { type PublicEntry, RecentEntries } from '../../src/domain/audit/recent-entries.js';
 
-const entry = (index: number): Buffer => Buffer.alloc(32, index);
-const entries = (from: number, to: number): Buffer[] => Array.from({ length: to - from }, (_, i) => entry(from + i));
+const entry = (index: number): PublicEntry => ({ entry: Buffer.alloc(32, index), leaf: Buffer.alloc(32, index + 1) });
+const entries = (from: number, to: number): PublicEntry[] =>
+  Array.from({ length: to - from }, (_, i) => entry(from + i));
 
 it('gives what follows each other, whatever the flushes, and forgets what comes before', () => {
   const recent = new RecentEntries();

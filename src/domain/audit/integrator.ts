@@ -4,7 +4,7 @@ import type { Clock } from '../../platform/clock.js';
 import type { Logger } from '../../platform/log.js';
 import { type LogKeys, runOn } from './log-key.service.js';
 import { type Checkpoint, checkpointText, signatureLine } from './note.js';
-import type { RecentEntries } from './recent-entries.js';
+import type { PublicEntry, RecentEntries } from './recent-entries.js';
 import {
   countEntries,
   countTiled,
@@ -124,10 +124,10 @@ export class Integrator {
     }
   }
 
-  private async read(run: Run, first: number, count: number): Promise<Buffer[]> {
+  private async read(run: Run, first: number, count: number): Promise<PublicEntry[]> {
     const entries = await readEntries(run, first, count);
     if (entries.length < count) throw new Error(`The entry ${first + entries.length} of the log is missing.`);
-    return entries;
+    return entries.map((entry) => ({ entry, leaf: leafOf(entry) }));
   }
 
   /** Remembered outside of the database first, then shown: what anybody has seen is remembered. */
@@ -193,8 +193,7 @@ class GrowingTree {
     return this.hasher.root();
   }
 
-  append(entry: Buffer): void {
-    const leaf = leafOf(entry);
+  append({ entry, leaf }: PublicEntry): void {
     this.hasher.append(leaf);
     this.add(ENTRIES, entry);
     this.add(0, leaf);
@@ -215,7 +214,8 @@ class GrowingTree {
     tile.isWider = true;
     if (tile.hashes.length < TILE_WIDTH) return;
     this.keep(level, tile);
-    if (level !== ENTRIES) this.add(level + 1, subtree(Buffer.concat(tile.hashes), 0, TILE_WIDTH));
+    if (level === 0) this.add(1, this.hasher.lastTile);
+    else if (level !== ENTRIES) this.add(level + 1, subtree(Buffer.concat(tile.hashes), 0, TILE_WIDTH));
     this.edge.set(level, { index: tile.index + 1, hashes: [], isWider: false });
   }
 

@@ -1,4 +1,10 @@
-/** Entries of a few seconds at full load; 32 bytes each, and their objects. */
+/** What is public of an entry, and its leaf in the tree; 32 bytes each. */
+export interface PublicEntry {
+  readonly entry: Buffer;
+  readonly leaf: Buffer;
+}
+
+/** Of a few seconds at full load. */
 const MOST_ENTRIES = 65_536;
 
 /**
@@ -8,7 +14,7 @@ const MOST_ENTRIES = 65_536;
  */
 export class RecentEntries {
   /** In the order of their indices. */
-  private flushes: { readonly firstIndex: number; readonly entries: readonly Buffer[] }[] = [];
+  private flushes: { readonly firstIndex: number; readonly entries: readonly PublicEntry[] }[] = [];
   private size = 0;
   private isWanted = false;
 
@@ -24,8 +30,8 @@ export class RecentEntries {
     this.size = 0;
   }
 
-  /** `entries`: as leaf.ts has them, 32 bytes each, of successive indices. */
-  add(firstIndex: number, entries: readonly Buffer[]): void {
+  /** Of successive indices. */
+  add(firstIndex: number, entries: readonly PublicEntry[]): void {
     if (!this.isWanted) return;
     this.flushes.push({ firstIndex, entries });
     this.size += entries.length;
@@ -33,8 +39,8 @@ export class RecentEntries {
   }
 
   /** Those from `index` on that follow each other, `limit` at most; none if the first is not known. What comes before is forgotten. */
-  from(index: number, limit: number): Buffer[] {
-    const found: Buffer[] = [];
+  from(index: number, limit: number): PublicEntry[] {
+    const found: PublicEntry[] = [];
     for (const { firstIndex, entries } of this.flushes) {
       const next = index + found.length;
       if (firstIndex > next || found.length === limit) break;

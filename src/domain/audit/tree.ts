@@ -36,6 +36,8 @@ export function nodeOf(left: Buffer, right: Buffer): Buffer {
 export class TreeHasher {
   private readonly full: { root: Buffer; leaves: number }[] = [];
   size = 0;
+  /** Over the last TILE_WIDTH leaves, when they have just become full. */
+  lastTile: Buffer = EMPTY_ROOT;
 
   append(leafHash: Buffer): void {
     let root = leafHash;
@@ -43,6 +45,7 @@ export class TreeHasher {
     while (this.full.at(-1)?.leaves === leaves) {
       root = nodeOf(this.full.pop()!.root, root);
       leaves *= 2;
+      if (leaves === TILE_WIDTH) this.lastTile = root;
     }
     this.full.push({ root, leaves });
     this.size++;

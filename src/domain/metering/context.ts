@@ -34,8 +34,9 @@ export interface Context {
   readonly content: string;
   readonly digest: Buffer;
   readonly digestHex: string;
-  /** The content, parsed. */
+  /** The content, parsed; and as it stands within a text of JSON. */
   readonly document: Readonly<Record<string, unknown>>;
+  readonly escaped: string;
   /** Null: not in the database yet. */
   id: number | null;
 }
@@ -109,6 +110,13 @@ function contextOf(facts: ContextFacts): Context {
     region: facts.region,
   })!;
   const digest = createHash('sha256').update(content, 'utf8').digest();
-  const document = JSON.parse(content) as Record<string, unknown>;
-  return { facts, content, digest, digestHex: digest.toString('hex'), document, id: null };
+  return { facts, content, digest, digestHex: digest.toString('hex'), ...readContext(content), id: null };
+}
+
+/** What receipts need of a context. */
+export function readContext(content: string): Pick<Context, 'document' | 'escaped'> {
+  return {
+    document: JSON.parse(content) as Record<string, unknown>,
+    escaped: JSON.stringify(content).slice(1, -1),
+  };
 }

@@ -18,7 +18,7 @@ import {
 } from '../audit/audit.service.js';
 import { batchText } from '../audit/log-key.service.js';
 import { BatchTree, type SignedBatch, type Signer } from './batch.js';
-import { type Context, Contexts, type Facts } from './context.js';
+import { type Context, Contexts, type Facts, readContext } from './context.js';
 import {
   deleteOldProofs,
   extendLedger,
@@ -258,9 +258,12 @@ export class LedgerService {
   }
 
   private sign(texts: readonly string[], { firstIndex, at }: Flushed): SignedBatch {
-    const entries = texts.map((text) => entryOf(NO_SALT, text));
+    const entries = texts.map((text) => {
+      const entry = entryOf(NO_SALT, text);
+      return { entry, leaf: leafOf(entry) };
+    });
     this.parts.recent.add(firstIndex!, entries);
-    const tree = new BatchTree(entries.map(leafOf));
+    const tree = new BatchTree(entries.map(({ leaf }) => leaf));
     const statement = { firstIndex: firstIndex!, size: texts.length, root: tree.root, at };
     return { ...statement, ...this.parts.signer.signBatch(statement), tree };
   }
@@ -278,7 +281,7 @@ export class LedgerService {
       return {
         entry: contentOf(row),
         text: contentTextOf(row),
-        context: { content: row.content, document: JSON.parse(row.content) as Record<string, unknown> },
+        context: readContext(row.content),
         batch: { ...statement, origin, keyId: key.id, signature, tree },
         at: row.at,
         refusal: null,
@@ -351,7 +354,7 @@ function unavailable(cause: unknown): AppError {
 }
 
 export { newPredictionId, predictionIdOf, predictionName } from './prediction-id.js';
-export { leafHashOf, type Receipt, receiptOf, receiptText } from './receipt.js';
+export { escapedReceipt, leafHashOf, type Receipt, receiptOf } from './receipt.js';
 export type { Facts } from './context.js';
 export { Salts } from './salt.js';
 export type { Signer } from './batch.js';

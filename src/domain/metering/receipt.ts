@@ -29,17 +29,17 @@ export interface Recorded {
   readonly entry: PredictionContent;
   /** The same as canonical JSON. */
   readonly text: string;
-  readonly context: Pick<Context, 'document' | 'content'>;
+  readonly context: Pick<Context, 'document' | 'escaped'>;
   readonly batch: SignedBatch;
 }
 
-export function receiptOf({ entry, context, batch }: Recorded, salt: Buffer): Receipt {
+export function receiptOf({ entry, context, batch }: Recorded, saltHex: string): Receipt {
   return {
     format: 'concordat-receipt/1',
     origin: batch.origin,
     entry,
     context: context.document,
-    saltHex: salt.toString('hex'),
+    saltHex,
     batch: {
       firstIndex: batch.firstIndex,
       size: batch.size,
@@ -51,13 +51,19 @@ export function receiptOf({ entry, context, batch }: Recorded, salt: Buffer): Re
   };
 }
 
-/** The receipt as JSON, put together from texts that are there anyway: a fifth of the cost of the object and JSON.stringify. */
-export function receiptText({ entry, text, context, batch }: Recorded, salt: Buffer): string {
-  const path = batch.tree.path(entry.index - batch.firstIndex).join('","');
+/**
+ * The receipt as JSON within a text of JSON, its quotes escaped, put together from what is there: writing the object out and escaping
+ * that costs ten times as much.
+ */
+export function escapedReceipt({ entry, text, context, batch }: Recorded, saltHex: string): string {
+  const path = batch.tree.path(entry.index - batch.firstIndex).join('\\",\\"');
+  // There is no backslash in an entry.
+  const escapedEntry = text.replaceAll('"', '\\"');
   return (
-    `{"format":"concordat-receipt/1","origin":${JSON.stringify(batch.origin)},"entry":${text},"context":${context.content},` +
-    `"saltHex":"${salt.toString('hex')}","batch":{"firstIndex":${batch.firstIndex},"size":${batch.size},"at":"${entry.at}",` +
-    `"path":[${path && `"${path}"`}],"signature":"${batch.signature.toString('base64')}","keyId":"${batch.keyId}"}}`
+    `{\\"format\\":\\"concordat-receipt/1\\",\\"origin\\":\\"${batch.origin}\\",\\"entry\\":${escapedEntry},` +
+    `\\"context\\":${context.escaped},\\"saltHex\\":\\"${saltHex}\\",\\"batch\\":{\\"firstIndex\\":${batch.firstIndex},` +
+    `\\"size\\":${batch.size},\\"at\\":\\"${entry.at}\\",\\"path\\":[${path && `\\"${path}\\"`}],` +
+    `\\"signature\\":\\"${batch.signature.toString('base64')}\\",\\"keyId\\":\\"${batch.keyId}\\"}}`
   );
 }
 

@@ -6,7 +6,7 @@ import type { Scope } from '../../platform/scope.js';
 import { contentOf, contentTextOf, leafHash, NO_SALT, OUTCOMES, outcomeName } from '../audit/audit.service.js';
 import { batchText } from '../audit/log-key.service.js';
 import { BatchTree, type Signer } from './batch.js';
-import { Contexts, type Facts } from './context.js';
+import { Contexts, type Facts, readContext } from './context.js';
 import { extendLedger, internContexts } from './ledger.repo.js';
 import { type Receipt, receiptOf } from './receipt.js';
 import { type AnsweredChunk, type Claim, listRecorded, reserveRows, settleRows } from './reservation.repo.js';
@@ -90,10 +90,13 @@ export class ReservationService {
         const tree = new BatchTree([leafHash(NO_SALT, text)]);
         const statement = { firstIndex: row.log_index, size: 1, root: tree.root, at: row.at };
         const signature = key.sign(batchText(origin, statement));
-        const context = { content: row.content, document: JSON.parse(row.content) as Record<string, unknown> };
+        const context = readContext(row.content);
         const batch = { ...statement, origin, keyId: key.id, signature, tree };
         const salt = salts.of(Buffer.from(row.prediction_id.replaceAll('-', ''), 'hex'));
-        return [row.log_index, receiptOf({ entry: contentOf(row), text, context, batch }, salt)] as const;
+        return [
+          row.log_index,
+          receiptOf({ entry: contentOf(row), text, context, batch }, salt.toString('hex')),
+        ] as const;
       }),
     );
   }

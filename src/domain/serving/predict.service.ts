@@ -130,7 +130,7 @@ export class PredictService {
     });
     if (posted.refusal !== null) throw ledgerRefusal(posted, rows.rowCount);
     const told = posted.isRepetition ? await this.repeat(attempt, decision, posted, { answer, salt }) : answer;
-    return new Prediction(attempt, agreementId, told, { posted, salt });
+    return new Prediction(attempt, told, posted, salt);
   }
 
   /**

@@ -1,4 +1,4 @@
-import { leafHashOf, type Posted, type Receipt, receiptOf, receiptText } from '../metering/ledger.service.js';
+import { escapedReceipt, leafHashOf, type Posted, type Receipt, receiptOf } from '../metering/ledger.service.js';
 import type { Attempt } from './attempt.js';
 import type { PublishedSignature } from './endpoint.entity.js';
 import type { Told, ToldExplanation } from './explanation.js';
@@ -11,6 +11,8 @@ export class Prediction implements Required<Told> {
   readonly values: Told['values'];
   readonly explanation: ToldExplanation | null;
   readonly rowCount: number;
+  /** Null: the tenant's own endpoint. */
+  readonly agreementId: string | null;
   readonly modelVersionId: string;
   /** What the endpoint publishes. */
   readonly signature: PublishedSignature;
@@ -19,19 +21,21 @@ export class Prediction implements Required<Told> {
   readonly isRepetition: boolean;
   readonly at: Date;
   readonly latencyMs: number;
+  /** Opens the digests of input and output in the audit entry. */
+  readonly saltHex: string;
 
   constructor(
     { policy, rows, startedAt }: Attempt,
-    /** Null: the tenant's own endpoint. */
-    readonly agreementId: string | null,
     told: Told,
-    private readonly recorded: { readonly posted: Posted; readonly salt: Buffer },
+    private readonly posted: Posted,
+    salt: Buffer,
   ) {
-    const { posted } = recorded;
     this.id = posted.entry.predictionId;
+    this.saltHex = salt.toString('hex');
     this.labels = told.labels;
     this.scores = told.scores;
     this.values = told.values;
+    this.agreementId = posted.context.document['agreementId'] as string | null;
     this.explanation = told.explanation ?? null;
     this.rowCount = rows.rowCount;
     this.modelVersionId = posted.context.document['modelVersionId'] as string;
@@ -44,20 +48,15 @@ export class Prediction implements Required<Told> {
 
   /** Of the audit entry. */
   get leafHashHex(): string {
-    return leafHashOf(this.recorded.posted).toString('hex');
-  }
-
-  /** Opens the digests of input and output in the audit entry. */
-  get saltHex(): string {
-    return this.recorded.salt.toString('hex');
+    return leafHashOf(this.posted).toString('hex');
   }
 
   get receipt(): Receipt {
-    return receiptOf(this.recorded.posted, this.recorded.salt);
+    return receiptOf(this.posted, this.saltHex);
   }
 
-  /** The receipt as JSON. */
-  get receiptText(): string {
-    return receiptText(this.recorded.posted, this.recorded.salt);
+  /** The receipt as JSON within a text of JSON. */
+  get escapedReceipt(): string {
+    return escapedReceipt(this.posted, this.saltHex);
   }
 }
