@@ -22,6 +22,7 @@ import { Licence0000000000021 } from '../migrations/0021-licence.js';
 import { BatchPredictions0000000000022 } from '../migrations/0022-batch-predictions.js';
 import { Catalogue0000000000023 } from '../migrations/0023-catalogue.js';
 import { Tidy0000000000024 } from '../migrations/0024-tidy.js';
+import { LogMemory0000000000025 } from '../migrations/0025-log-memory.js';
 import { ConfigError, loadConfig } from './config.js';
 import { ensureOperator } from './domain/tenants/account.service.js';
 import {
@@ -58,6 +59,7 @@ export const MIGRATIONS = [
   BatchPredictions0000000000022,
   Catalogue0000000000023,
   Tidy0000000000024,
+  LogMemory0000000000025,
 ];
 
 /** Any number will do as long as every version of Concordat uses the same: two starts at once migrate one after the other. */

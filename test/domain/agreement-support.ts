@@ -79,12 +79,21 @@ export async function makeWorld(): Promise<World> {
   return { db, database, clock, agreements, signingKeys, openLedger, close };
 }
 
+/** What the processes of a database share. */
+const homes = new Map<string, string>();
+process.on('exit', () => homes.forEach((home) => rmSync(home, { recursive: true, force: true })));
+function homeOf({ ledgerUrl }: Db): string {
+  const home = homes.get(ledgerUrl) ?? mkdtempSync(join(tmpdir(), 'concordat-test-'));
+  homes.set(ledgerUrl, home);
+  return home;
+}
+
 /** A ledger that signs with keys of the log. */
 export async function openTestLedger(
   db: Db,
   masterKey: Buffer,
 ): Promise<{ ledger: LedgerService; close(): Promise<void> }> {
-  const home = mkdtempSync(join(tmpdir(), 'concordat-test-'));
+  const home = homeOf(db);
   const log = makeLog('silent', 'test');
   const place = { home, publicUrl: 'https://concordat.example', port: 4000 };
   const signer = await LogKeys.open({ pool: db.ledger, masterKey, ...place, clock: systemClock, log, listener: null });
@@ -92,7 +101,6 @@ export async function openTestLedger(
   const close = async () => {
     await ledger.close();
     signer.close();
-    rmSync(home, { recursive: true });
   };
   return { ledger, close };
 }

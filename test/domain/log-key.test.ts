@@ -1,12 +1,14 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Integrator } from '../../src/domain/audit/integrator.js';
 import { batchText, endorsementText, LogKeys } from '../../src/domain/audit/log-key.service.js';
+import { RecentEntries } from '../../src/domain/audit/recent-entries.js';
 import { isSignedBy, keyId, verifierKey } from '../../src/domain/audit/note.js';
 import { systemClock } from '../../src/platform/clock.js';
-import { roleUrl } from '../../src/platform/db.js';
+import { roleUrl, UnfitDatabaseError } from '../../src/platform/db.js';
 import { openListener } from '../../src/platform/listen.js';
 import { makeLog } from '../../src/platform/log.js';
 import { createTestDatabase, inDatabase, type TestDatabase } from '../support/database.js';
@@ -33,6 +35,10 @@ async function openKeys(settings: { home?: string; databaseUrl?: string; listens
   const listener = settings.listens
     ? openListener(roleUrl(database.databaseUrl, database.masterKey, 'concordat_app'))
     : null;
+  closing.push(
+    () => pool.end(),
+    () => listener?.close(),
+  );
   const keys = await LogKeys.open({
     pool,
     masterKey: database.masterKey,
@@ -43,11 +49,7 @@ async function openKeys(settings: { home?: string; databaseUrl?: string; listens
     log: makeLog('silent', 'test'),
     listener,
   });
-  closing.push(
-    () => pool.end(),
-    () => listener?.close(),
-    () => keys.close(),
-  );
+  closing.push(() => keys.close());
   origins.push(keys.origin);
   return keys;
 }
@@ -152,6 +154,49 @@ describe('the name of the log changes', () => {
     const after = await openKeys();
     expect(after.origin).not.toBe(keys.origin);
     expect(after.began.because).toBe('NOTHING_REMEMBERED');
+  });
+
+  it('where what is remembered is a copy: of the home it was taken from, nothing is known any more', async () => {
+    const keys = await openKeys({ listens: true });
+    keys.signBatch(batch(0, 3));
+    await asOwner('update audit_log set next_index = 3');
+    const copy = mkdtempSync(join(tmpdir(), 'concordat-test-'));
+    cpSync(home, copy, { recursive: true, preserveTimestamps: true });
+    const after = await openKeys({ home: copy });
+    expect(after.origin).not.toBe(keys.origin);
+    expect(after.began.because).toBe('NOTHING_REMEMBERED');
+    after.signBatch(batch(3));
+    // Whoever had the name before signs nothing under the new one, of which it knows nothing.
+    await expect.poll(() => keys.origin).toBe(after.origin);
+    expect(() => keys.signBatch(batch(4))).toThrow('The log is kept by a process with another home.');
+    // The folder in another place is the same one still.
+    await asOwner('update audit_log set next_index = 4');
+    renameSync(copy, `${copy}-moved`);
+    expect((await openKeys({ home: `${copy}-moved` })).origin).toBe(after.origin);
+    rmSync(`${copy}-moved`, { recursive: true });
+  });
+
+  it('not because a process with another home wants to begin beside one that runs: that one is refused', async () => {
+    const keys = await openKeys();
+    const url = roleUrl(database.databaseUrl, database.masterKey, 'concordat_ledger');
+    const log = makeLog('silent', 'test');
+    const integrator = new Integrator(url, { keys, recent: new RecentEntries(), clock: systemClock, log });
+    integrator.start();
+    closing.push(() => integrator.close());
+    await expect
+      .poll(() =>
+        asOwner(
+          `select from pg_stat_activity where application_name like 'concordat_integrator %' and datname = current_database()`,
+        ),
+      )
+      .toHaveLength(1);
+    const other = mkdtempSync(join(tmpdir(), 'concordat-test-'));
+    const refused = openKeys({ home: other });
+    await expect(refused).rejects.toBeInstanceOf(UnfitDatabaseError);
+    await expect(refused).rejects.toThrow('another CONCORDAT_HOME');
+    const beside = await openKeys();
+    expect([beside.origin, keys.origin]).toEqual([keys.origin, keys.origin]);
+    rmSync(other, { recursive: true });
   });
 
   it('where the database is an older copy of the one that it was', async () => {

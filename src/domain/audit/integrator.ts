@@ -2,6 +2,7 @@ import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg';
 import type { Clock } from '../../platform/clock.js';
 import type { Logger } from '../../platform/log.js';
+import { INTEGRATOR } from './log-key.repo.js';
 import { type LogKeys, runOn } from './log-key.service.js';
 import { type Checkpoint, checkpointText, signatureLine } from './note.js';
 import type { PublicEntry, RecentEntries } from './recent-entries.js';
@@ -65,7 +66,7 @@ export class Integrator {
     while (!this.closing.signal.aborted) {
       const client = new pg.Client({
         connectionString: this.url,
-        application_name: 'concordat_integrator',
+        application_name: `${INTEGRATOR} ${this.parts.keys.usedMemory}`,
         keepAlive: true,
       });
       client.on('error', () => undefined);

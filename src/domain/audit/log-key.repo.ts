@@ -11,6 +11,8 @@ export interface LogOriginRow {
   readonly because: OriginReason;
   readonly entries: number;
   readonly server: string;
+  /** Which memory outside of the database knows what was signed under it. Null: made by an earlier version. */
+  readonly memory: string | null;
 }
 
 export interface LogKeyRow {
@@ -32,16 +34,32 @@ export async function lockLogKeys(client: Queryable): Promise<void> {
 /** All names in order; the last is the one now. */
 export async function listOrigins(client: Queryable): Promise<LogOriginRow[]> {
   const { rows } = await client.query<LogOriginRow>(
-    `select origin, began_at as "beganAt", because, entries, server from log_origin order by number`,
+    `select origin, began_at as "beganAt", because, entries, server, memory from log_origin order by number`,
   );
   return rows;
 }
 
 export async function insertOrigin(client: Queryable, row: LogOriginRow): Promise<void> {
   await client.query(
-    `insert into log_origin (origin, began_at, because, entries, server) values ($1, $2, $3, $4, $5)`,
-    [row.origin, row.beganAt, row.because, row.entries, row.server],
+    `insert into log_origin (origin, began_at, because, entries, server, memory) values ($1, $2, $3, $4, $5, $6)`,
+    [row.origin, row.beganAt, row.because, row.entries, row.server, row.memory],
   );
+}
+
+export async function setMemory(client: Queryable, origin: string, memory: string): Promise<void> {
+  await client.query(`update log_origin set memory = $2 where origin = $1`, [origin, memory]);
+}
+
+/** What the connections of integrators are called: by it, processes know of each other which memory they use. */
+export const INTEGRATOR = 'concordat_integrator';
+
+/** Whether a process of this database that is running uses another memory. */
+export async function isOtherMemoryInUse(client: Queryable, memory: string): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `select from pg_stat_activity where datname = current_database() and application_name like $1 and application_name <> $2 limit 1`,
+    [`${INTEGRATOR} %`, `${INTEGRATOR} ${memory}`],
+  );
+  return rowCount! > 0;
 }
 
 /** All keys, oldest first. */

@@ -1,6 +1,7 @@
 import { hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
 import type { Pool, PoolClient } from 'pg';
 import type { Clock } from '../../platform/clock.js';
+import { UnfitDatabaseError } from '../../platform/db.js';
 import { AppError } from '../../platform/errors.js';
 import type { Listener } from '../../platform/listen.js';
 import type { Logger } from '../../platform/log.js';
@@ -12,6 +13,7 @@ import {
   insertKey,
   insertPlatformEntry,
   insertOrigin,
+  isOtherMemoryInUse,
   listKeys,
   listOrigins,
   lockLogKeys,
@@ -19,6 +21,7 @@ import {
   type LogOriginRow,
   type OriginReason,
   serverFingerprint,
+  setMemory,
 } from './log-key.repo.js';
 import { LogMemory, type Remembered } from './log-memory.js';
 import { ED25519, keyId, privateKeyOf, publicKeyOf, signWith, verifierKey } from './note.js';
@@ -73,6 +76,7 @@ export class LogKeys {
   private key: LogKey | null = null;
   /** Below it, this process has signed under the present name. */
   private signedBelow = 0;
+  private memoryId = '';
   private stopListening: () => void = () => undefined;
   private readonly memory: LogMemory;
 
@@ -82,6 +86,7 @@ export class LogKeys {
 
   static async open(parts: LogKeysParts): Promise<LogKeys> {
     const keys = new LogKeys(parts);
+    await keys.alone((client) => keys.meet(client));
     await keys.settle();
     keys.memory.tidy(parts.clock.now());
     if (parts.listener)
@@ -101,6 +106,11 @@ export class LogKeys {
     return this.origins.at(-1)!;
   }
 
+  /** What processes of one database must have in common. */
+  get usedMemory(): string {
+    return this.memoryId;
+  }
+
   current(): LogKey {
     return this.key!;
   }
@@ -116,6 +126,7 @@ export class LogKeys {
    */
   signBatch(batch: Batch): BatchSignature {
     const { origin, key } = this;
+    this.refuseForeign();
     if (batch.firstIndex < this.signedBelow) {
       this.settle().catch((error: unknown) => this.parts.log.error({ err: error }, 'the name of the log'));
       throw new AppError('UNAVAILABLE', 'The log counts an index again that was signed already.', {
@@ -129,6 +140,7 @@ export class LogKeys {
 
   /** Called before a checkpoint is shown to anybody. */
   remember(checkpoint: Remembered): void {
+    this.refuseForeign();
     this.memory.remember(checkpoint);
   }
 
@@ -163,14 +175,34 @@ export class LogKeys {
       await this.load(client);
       const reason = await this.reasonToBegin(client);
       if (reason) await this.begin(client, reason);
+      else if (this.began.memory === null) {
+        await setMemory(client, this.origin, this.memoryId);
+        await this.load(client);
+      }
     });
     this.signedBelow = Math.max(this.signedBelow, this.memory.signedBelow(this.origin));
+  }
+
+  /** Throws UnfitDatabaseError where processes with another memory are at work: neither would know what the other signs. */
+  private async meet(client: PoolClient): Promise<void> {
+    this.memoryId = this.memory.identify();
+    if (await isOtherMemoryInUse(client, this.memoryId))
+      throw new UnfitDatabaseError(
+        'Another process uses this database with another CONCORDAT_HOME. All of them must share one, because it remembers what the log has signed: set the same CONCORDAT_HOME, or stop the others first.',
+      );
+  }
+
+  /** The last line of defence: a name is used by those alone who remember what was signed under it. */
+  private refuseForeign(): void {
+    if (this.began.memory !== this.memoryId)
+      throw new AppError('UNAVAILABLE', 'The log is kept by a process with another home.', { retryAfterMs: 1000 });
   }
 
   private async reasonToBegin(client: PoolClient): Promise<OriginReason | null> {
     const now = this.origins.at(-1);
     if (!now) return 'FIRST';
     if (now.server !== (await serverFingerprint(client))) return 'RESTORED';
+    if (now.memory !== null && now.memory !== this.memoryId) return 'NOTHING_REMEMBERED';
     const remembered = this.memory.read();
     if (!remembered) return 'NOTHING_REMEMBERED';
     // An older name is a process that slept while another one began the present name.
@@ -189,7 +221,7 @@ export class LogKeys {
     const { host } = new URL(publicUrl ?? `http://localhost:${port}`);
     const origin = `${host}/${randomBytes(8).toString('hex')}`;
     const [entries, server] = [await countEntries(runOn(client)), await serverFingerprint(client)];
-    await insertOrigin(client, { origin, beganAt: clock.now(), because, entries, server });
+    await insertOrigin(client, { origin, beganAt: clock.now(), because, entries, server, memory: this.memoryId });
     await this.addKey(client, origin);
     this.signedBelow = 0;
     this.memory.remember({ origin, treeSize: 0, rootHash: EMPTY_ROOT.toString('hex'), note: null });

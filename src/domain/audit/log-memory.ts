@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import {
   closeSync,
   constants,
+  fstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -41,6 +43,26 @@ export class LogMemory {
   constructor(home: string) {
     this.folder = join(home, 'log-memory');
     this.mark = `signed-${hostname()}-${process.pid}`;
+  }
+
+  /**
+   * Which memory this is, 16 hexadecimal digits. A copy of the folder is another memory, and knows nothing: it lies elsewhere on the disk
+   * and was born later than its file says. Call it while no other process does.
+   */
+  identify(): string {
+    const name = 'identity.json';
+    const file = join(this.folder, name);
+    const text = this.readIfThere(name);
+    const known = text === null ? null : (JSON.parse(text) as { memory: string; place: string });
+    if (known && known.place === placeOf(statSync(file, { bigint: true }))) return known.memory;
+    mkdirSync(this.folder, { recursive: true, mode: 0o700 });
+    const memory = randomBytes(8).toString('hex');
+    const draft = `${file}.${process.pid}`;
+    const made = openSync(draft, 'w', 0o600);
+    writeSync(made, JSON.stringify({ memory, place: placeOf(fstatSync(made, { bigint: true })) }));
+    closeSync(made);
+    renameSync(draft, file);
+    return memory;
   }
 
   /** Null where nothing is remembered. */
@@ -107,4 +129,9 @@ export class LogMemory {
       throw error;
     }
   }
+}
+
+/** Keeps through a renaming of the file or of what it lies in, not through a copy. */
+function placeOf({ ino, birthtimeNs }: { readonly ino: bigint; readonly birthtimeNs: bigint }): string {
+  return `${ino} ${birthtimeNs}`;
 }
