@@ -24,9 +24,12 @@ describe('what is no mistake of ours is UNAVAILABLE, with a sentence:', () => {
     });
   });
 
-  it('a connection that ended in the midst of a query', () => {
-    expect(shownError(new Error('Connection terminated unexpectedly')).code).toBe('UNAVAILABLE');
-  });
+  it.each(['Connection terminated unexpectedly', 'Client has encountered a connection error and is not queryable'])(
+    'a connection that ended (%s)',
+    (message) => {
+      expect(shownError(new Error(message)).code).toBe('UNAVAILABLE');
+    },
+  );
 
   it('a socket that is not there', () => {
     expect(shownError(Object.assign(failing('ENOENT'), { syscall: 'connect' })).code).toBe('UNAVAILABLE');
