@@ -1,5 +1,6 @@
 /** The servers under comparison, each with the requests that it takes. One more door is one more entry of `governedDoors`. */
 import { higgsLike } from './higgs-like.js';
+import type { ProofOrder } from './serve-proof.js';
 import { COLUMNS, type World } from './serve-world.js';
 
 export interface Door {
@@ -9,6 +10,8 @@ export interface Door {
   readonly pid: number;
   readonly governed: boolean;
   readonly expected: string;
+  /** With each request goes a proof of possession, made when it is sent. */
+  readonly proof: ProofOrder | null;
   /** Whole HTTP requests, base64. */
   requests(rowsEach: number): string[];
 }
@@ -50,7 +53,7 @@ function made(path: string, headers: Record<string, string>, body: (columns: Col
 
 export function bareDoor(name: string, { port, pid }: { port: number; pid: number }): Door {
   const requests = made('/', {}, (columns) => JSON.stringify({ columns }));
-  return { name, port, pid, governed: false, expected: '"labels":', requests };
+  return { name, port, pid, governed: false, proof: null, expected: '"labels":', requests };
 }
 
 const MUTATION = `mutation Predict($input: PredictInput!) { predict(input: $input) { __typename
@@ -59,9 +62,9 @@ const MUTATION = `mutation Predict($input: PredictInput!) { predict(input: $inpu
 
 /** Every door of the API that answers predictions. */
 export async function governedDoors(world: World): Promise<Door[]> {
-  const { port, apiPid: pid, endpointId, agreementId, key } = world;
+  const { port, apiPid: pid, endpointId, key, proven } = world;
   const headers = { authorization: `Bearer ${key}` };
-  const door = { port, pid, governed: true };
+  const door = { port, pid, governed: true, proof: null };
   const graphql: Door = {
     ...door,
     name: 'GraphQL',
@@ -70,19 +73,25 @@ export async function governedDoors(world: World): Promise<Door[]> {
       JSON.stringify({ query: MUTATION, variables: { input: { endpointId, purpose: 'OPERATIONS', columns } } }),
     ),
   };
-  const openInference: Door = {
+  const inferPath = `/v2/models/${endpointId}/infer`;
+  const openInference = (agreement: string): Omit<Door, 'name'> => ({
     ...door,
-    name: 'Open Inference',
     expected: '"outputs":',
     // The one matrix that stock clients send for an all-numeric model, row after row.
-    requests: made(`/v2/models/${endpointId}/infer`, headers, (columns) => {
+    requests: made(inferPath, headers, (columns) => {
       const values = Object.values(columns);
       const shape = [values[0]!.length, values.length];
       const data = values[0]!.flatMap((_, row) => values.map((column) => column[row]!));
       const inputs = [{ name: 'input', shape, datatype: 'FP32', data }];
-      return JSON.stringify({ inputs, parameters: { agreement: agreementId, purpose: 'OPERATIONS' } });
+      return JSON.stringify({ inputs, parameters: { agreement, purpose: 'OPERATIONS' } });
     }),
-  };
+  });
+  const proof = { device: proven.device, key, url: `http://localhost:${port}${inferPath}` };
   const { status } = await fetch(`http://127.0.0.1:${port}/v2/health/live`);
-  return status === 200 ? [graphql, openInference] : [graphql];
+  if (status !== 200) return [graphql];
+  return [
+    graphql,
+    { ...openInference(world.agreementId), name: 'Open Inference' },
+    { ...openInference(proven.agreementId), name: 'with DPoP', proof },
+  ];
 }

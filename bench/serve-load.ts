@@ -3,11 +3,14 @@
  * last one is there. Raw sockets, because a client library costs more than the servers that are measured.
  */
 import { connect, type Socket } from 'node:net';
+import { type ProofOrder, prover } from './serve-proof.js';
 
 export interface LoadOrder {
   readonly port: number;
   /** Whole HTTP requests, head and body, base64; sent in turn. */
   readonly requests: readonly string[];
+  /** Whose proof goes along, made for each request; not counted, because it is this process that makes it. */
+  readonly proof: ProofOrder | null;
   readonly callers: number;
   /** Before it counts: at least so long, and so many answers (but not for ever). */
   readonly warmMs: number;
@@ -31,6 +34,7 @@ export type LoadMessage =
   | { readonly kind: 'failed'; readonly why: string };
 
 const HEAD_END = Buffer.from('\r\n\r\n');
+const LINE_END = Buffer.from('\r\n');
 const LONGEST_WARM_MS = 20_000;
 const LENGTH = /^content-length: *(\d+)/im;
 
@@ -43,7 +47,12 @@ class Caller {
   private sentAt = 0;
 
   constructor(
-    private readonly order: { requests: readonly Buffer[]; port: number; expected: Buffer },
+    private readonly order: {
+      requests: readonly Buffer[];
+      port: number;
+      expected: Buffer;
+      prove: (() => string) | null;
+    },
     private at: number,
     private readonly done: (ms: number) => boolean,
     fail: (why: string) => void,
@@ -66,8 +75,13 @@ class Caller {
 
   private send(): void {
     this.at = (this.at + 1) % this.order.requests.length;
+    const request = this.order.requests[this.at]!;
+    const { prove } = this.order;
+    const proof = prove && `dpop: ${prove()}\r\n`;
     this.sentAt = performance.now();
-    this.socket.write(this.order.requests[this.at]!);
+    if (proof === null) return void this.socket.write(request);
+    const headersAt = request.indexOf(LINE_END) + LINE_END.length;
+    this.socket.write(Buffer.concat([request.subarray(0, headersAt), Buffer.from(proof), request.subarray(headersAt)]));
   }
 
   private take(chunk: Buffer): void {
@@ -109,7 +123,12 @@ function run(order: LoadOrder, tell: (message: LoadMessage) => void): Promise<Lo
       if (goesOn) reject(new Error(why));
       goesOn = false;
     };
-    const made = { requests, port: order.port, expected: Buffer.from(order.expected) };
+    const made = {
+      requests,
+      port: order.port,
+      expected: Buffer.from(order.expected),
+      prove: order.proof && prover(order.proof),
+    };
     const step = Math.max(1, Math.floor(requests.length / order.callers));
     const callers = Array.from({ length: order.callers }, (_, i) => new Caller(made, i * step, done, fail));
     const count = (): void => {

@@ -3,6 +3,7 @@
  * product's own path; an endpoint, an agreement with every limit set, an API key. The worker that trained is stopped before.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { generateKeyPairSync, type JsonWebKey } from 'node:crypto';
 import { mkdtempSync, realpathSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,7 +37,15 @@ export interface World {
   readonly endpointId: string;
   readonly agreementId: string;
   readonly key: string;
+  /** Another agreement, under which every request proves from which device it comes. */
+  readonly proven: Proven;
   close(): Promise<void>;
+}
+
+export interface Proven {
+  readonly agreementId: string;
+  /** ES256, with its private half: JWK. */
+  readonly device: JsonWebKey;
 }
 
 /** `flags`: of Node, for the API. */
@@ -123,6 +132,7 @@ interface Given {
   readonly endpointId: string;
   readonly agreementId: string;
   readonly key: string;
+  readonly proven: Proven;
 }
 
 async function prepare(anyone: Client, operator: { email: string; password: string }): Promise<Given> {
@@ -148,7 +158,21 @@ async function prepare(anyone: Client, operator: { email: string; password: stri
     'token',
   );
   const agreementId = await agree([provider, consumer], endpoint.id);
-  return { providerId: provider.tenantId, modelVersionId, endpointId: endpoint.id, agreementId, key };
+  const proven = await prove([provider, consumer], endpoint.id, application.id);
+  return { providerId: provider.tenantId, modelVersionId, endpointId: endpoint.id, agreementId, key, proven };
+}
+
+async function prove(parties: readonly [Party, Party], endpointId: string, applicationId: string): Promise<Proven> {
+  const agreementId = await agree(parties, endpointId, { devices: { proof: 'REQUIRED', most: 1 } });
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const { owner } = parties[1];
+  const { device } = await owner.change<{ device: { id: string } }>(
+    'registerDevice',
+    { applicationId, name: 'Bench', publicKey: JSON.stringify(publicKey.export({ format: 'jwk' })) },
+    'device { id }',
+  );
+  await owner.change('admitDevice', { agreementId, deviceId: device.id }, 'agreementDevice { deviceId }');
+  return { agreementId, device: privateKey.export({ format: 'jwk' }) as JsonWebKey };
 }
 
 async function train(print: Printer, provider: Party): Promise<string> {
@@ -205,7 +229,11 @@ function csv(): string {
 }
 
 /** With every limit that an agreement can have, none of which is reached. */
-async function agree([provider, consumer]: readonly [Party, Party], endpointId: string): Promise<string> {
+async function agree(
+  [provider, consumer]: readonly [Party, Party],
+  endpointId: string,
+  more: Record<string, unknown> = {},
+): Promise<string> {
   const now = Date.now();
   const terms = {
     purposes: ['OPERATIONS'],
@@ -213,6 +241,7 @@ async function agree([provider, consumer]: readonly [Party, Party], endpointId: 
     rowsPerDay: 1e11,
     rowsInTotal: 1e12,
     disclosure: { kind: 'SCORES', digits: 3 },
+    ...more,
   };
   const { agreement } = await provider.owner.change<{ agreement: { id: string } }>(
     'offerAgreement',

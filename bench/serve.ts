@@ -3,7 +3,9 @@
  * [--only "GraphQL"] [--api-flags "--cpu-prof --cpu-prof-dir=folder"] [--json]`. *bare* is node:http and onnxruntime-node, micro-batched, *naive* the same with
  * one run() per request; both answer the same single-row requests with the same model and check nothing. Ours is the API with
  * everything on and an API key, over an embedded PostgreSQL that syncs every commit. CPU is API and database together. The
- * servers are measured in turn, and ratios are taken within one run: compare nothing across machines or days.
+ * servers are measured in turn, and ratios are taken within one run: compare nothing across machines or days. *with DPoP* is the
+ * Open Inference door where each request proves by a signature (ES256) from which device it comes; it is compared with bare and one
+ * verification of such a signature, measured in the same run, and has no target.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { loadavg } from 'node:os';
@@ -11,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { cpuSeconds, familyCpuSeconds } from './cpu.js';
 import { bareDoor, type Door, governedDoors } from './serve-doors.js';
 import type { LoadMessage, LoadOrder, LoadOutcome } from './serve-load.js';
+import { verificationUs } from './serve-proof.js';
 import { makeWorld, type World } from './serve-world.js';
 
 const args = process.argv.slice(2);
@@ -43,8 +46,9 @@ interface Row {
   readonly ours: number;
   readonly reference: number | null;
   readonly ratio: number | null;
-  readonly target: string;
-  readonly met: boolean;
+  /** Null: a figure to know, with no target. */
+  readonly target: string | null;
+  readonly met: boolean | null;
 }
 
 const settings: readonly Setting[] = [
@@ -70,6 +74,7 @@ function measure(load: ChildProcess, door: Door, setting: Setting, world: World)
   const order: LoadOrder = {
     port: door.port,
     requests: door.requests(setting.rows),
+    proof: door.proof,
     callers: setting.callers,
     warmMs: Math.max(500, RUN_MS / 4),
     // The first time until the compiler has seen enough of it.
@@ -125,6 +130,16 @@ function ratioRow(
   return [{ name, ours: median(ours.map(of.by)), reference: median(others.map(of.by)), ratio, target: limit, met }];
 }
 
+/** To bare and one verification of a proof's signature. */
+function provenRow(callers: number, verifyUs: number): Row[] {
+  const [ours, bare] = ['with DPoP', 'bare'].map((door) => measuredAt(callers, 1, door));
+  if (!ours || !bare) return [];
+  const reference = bare.map((one) => cpuOf(one) + verifyUs);
+  const ratio = median(ours.map((mine, run) => cpuOf(mine) / reference[run]!));
+  const name = `Open Inference with DPoP, ${callers} callers, 1 row: CPU, to bare and a verification (${verifyUs.toFixed(0)} µs)`;
+  return [{ name, ours: median(ours.map(cpuOf)), reference: median(reference), ratio, target: null, met: null }];
+}
+
 function latencyRow(door: string, limitMs: number): Row[] {
   const measured = measuredAt(64, 1, door);
   if (!measured) return [];
@@ -133,7 +148,7 @@ function latencyRow(door: string, limitMs: number): Row[] {
   return [{ name, ours, reference: null, ratio: null, target: `<= ${limitMs}`, met: ours <= limitMs }];
 }
 
-function rowsOf(): Row[] {
+function rowsOf(verifyUs: number): Row[] {
   const at64 = { callers: 64, rows: 1 };
   const many = { callers: MANY_ROWS_CALLERS, rows: MANY_ROWS };
   const [oip, graphql] = ['Open Inference', 'GraphQL'];
@@ -160,6 +175,7 @@ function rowsOf(): Row[] {
       to: 'bare',
       by: perSecond,
     }),
+    ...provenRow(64, verifyUs),
     ...latencyRow(oip, 10),
     ...latencyRow(graphql, 20),
     ...cpu(oip, many, 'bare', '<= 1.3'),
@@ -209,11 +225,11 @@ async function main(): Promise<void> {
             .get(door.name)!
             .push(await measure(load, door, setting, world));
     printAll(doors);
-    const rows = rowsOf();
+    const rows = rowsOf(verificationUs({ ...world.proven, key: world.key, url: 'http://localhost/' }));
     console.log('');
     for (const { name, ours, reference, ratio, target, met } of rows)
       console.log(
-        `${name.padEnd(56)} ours ${ours.toFixed(1).padStart(9)}  to ${(reference?.toFixed(1) ?? '-').padStart(9)}  ratio ${(ratio?.toFixed(2) ?? '-').padStart(6)}  target ${target.padEnd(8)} ${met ? 'met' : 'MISSED'}`,
+        `${name.padEnd(56)} ours ${ours.toFixed(1).padStart(9)}  to ${(reference?.toFixed(1) ?? '-').padStart(9)}  ratio ${(ratio?.toFixed(2) ?? '-').padStart(6)}  target ${(target ?? 'none').padEnd(8)} ${met === null ? '' : met ? 'met' : 'MISSED'}`.trimEnd(),
       );
     console.log(`Medians of ${RUNS} interleaved runs; load average at the end ${loadavg()[0]!.toFixed(1)}.`);
     if (args.includes('--json')) console.log(JSON.stringify({ bench: 'serve', rows }));
