@@ -44,6 +44,10 @@ export interface Cluster {
   kill(victim: Victim, pick: number): Promise<boolean>;
   /** What the processes had to say. */
   log(): string;
+  /** The servers of the connections of those who integrate the log: one, or none for a moment. */
+  integrators(): Promise<number[]>;
+  /** What the database does. */
+  activity(): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -100,14 +104,21 @@ class Kept {
   }
 }
 
-/** The database, started again as `npm start` does it, but given up at once. */
+/** The database, started again as `npm start` does it: a start that is killed itself is tried anew, but not for ever. */
 async function keepPostgres(home: string, failed: (error: unknown) => void) {
   let isClosing = false;
   let server = await startPostgres({ home });
   const watch = async () => {
-    while (!isClosing) {
+    for (let failures = 0; !isClosing;) {
       await server.exited;
-      if (!isClosing) server = await startPostgres({ home });
+      if (isClosing) return;
+      try {
+        server = await startPostgres({ home });
+        failures = 0;
+      } catch (error) {
+        if (++failures === 5) throw error;
+        await delay(500 * failures);
+      }
     }
   };
   const watching = watch().catch(failed);
@@ -182,7 +193,9 @@ export async function startCluster(): Promise<Cluster> {
       if (victim === 'both APIs') return apis.map((api) => api.kill()).includes(true);
       return killAll(victim === 'a backend' ? await backends(postgres.url, pick) : victims(victim, data, postmaster));
     },
-    log: () => readFileSync(logFile, 'utf8').slice(-200_000),
+    log: () => readFileSync(logFile, 'utf8').slice(-20_000),
+    activity: async () => (await askOnce<{ line: string }>(postgres.url, ACTIVITY)).map(({ line }) => line).join('\n'),
+    integrators: async () => (await askOnce<{ pid: number }>(postgres.url, INTEGRATOR)).map(({ pid }) => pid),
     close: async () => {
       await Promise.all([...apis, worker].map((one) => one.close()));
       await app.close();
@@ -202,20 +215,30 @@ function victims(victim: Victim, data: string, postmaster: () => number): number
 
 /** One of those that record predictions. */
 async function backends(databaseUrl: string, pick: number): Promise<number[]> {
-  const client = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 2000 });
+  const text = `select pid from pg_stat_activity where usename = 'concordat_ledger' order by pid`;
+  const rows = await askOnce<{ pid: number }>(databaseUrl, text);
+  return rows.slice(Math.floor(pick * rows.length), Math.floor(pick * rows.length) + 1).map(({ pid }) => pid);
+}
+
+/** The rows, or none where the database is away. */
+async function askOnce<T extends pg.QueryResultRow>(databaseUrl: string, text: string): Promise<T[]> {
+  const client = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 2000, query_timeout: 2000 });
   client.on('error', () => undefined);
   try {
     await client.connect();
-    const { rows } = await client.query<{ pid: number }>(
-      `select pid from pg_stat_activity where usename = 'concordat_ledger' order by pid`,
-    );
-    return rows.slice(Math.floor(pick * rows.length), Math.floor(pick * rows.length) + 1).map(({ pid }) => pid);
+    return (await client.query<T>(text)).rows;
   } catch {
     return [];
   } finally {
     await client.end().catch(() => undefined);
   }
 }
+
+const ACTIVITY = `select concat_ws(' ', pid, pg_blocking_pids(pid)::text, application_name, state, wait_event_type, wait_event, now() - state_change, left(query, 100)) as line
+  from pg_stat_activity where backend_type = 'client backend' order by pid`;
+/** Who holds the advisory lock of integrators (src/domain/audit/integrator.ts). */
+const INTEGRATOR = `select pid from pg_locks where locktype = 'advisory' and objid = 47111816 and granted
+  and database = (select oid from pg_database where datname = current_database())`;
 
 function killAll(pids: readonly number[]): boolean {
   let killed = false;

@@ -188,6 +188,7 @@ async function keepTraining(goesOn: () => boolean): Promise<string[]> {
 class Monitor {
   readonly seen: Seen[] = [];
   readonly faults: string[] = [];
+  readonly integrators = new Set<number>();
   private at = 0;
 
   get size(): number {
@@ -204,6 +205,12 @@ class Monitor {
     const { origin, treeSize, rootHash } = checkpoint;
     if (treeSize < this.size) this.faults.push(`the log shrank from ${this.size} to ${treeSize}`);
     if (treeSize !== this.size) this.seen.push({ origin, treeSize, rootHash: rootHash.toString('hex') });
+  }
+
+  async lookForIntegrator(): Promise<void> {
+    const holders = await cluster.integrators();
+    if (holders.length > 1) this.faults.push('two integrate the log');
+    for (const pid of holders) this.integrators.add(pid);
   }
 
   async run(goesOn: () => boolean): Promise<void> {
@@ -227,6 +234,7 @@ interface Recovery {
 }
 
 async function killOne(victim: Victim, monitor: Monitor): Promise<Recovery | null> {
+  await monitor.lookForIntegrator();
   await until(() => cluster.kill(victim, next()), `${victim} can be killed`);
   // Now and then the next one comes before anything is mended.
   if (next() < 0.2) {
@@ -284,6 +292,8 @@ it(
     const first = monitor.seen[0]!;
     callers.start(CALLERS, SEED);
     const training = keepTraining(() => !isOver);
+    // Whatever else fails is told first.
+    training.catch(() => undefined);
     const recoveries = new Map<Victim, (Recovery | null)[]>();
     try {
       for (const [at, victim] of order().entries()) {
@@ -300,7 +310,10 @@ it(
       const end = callers.received.at(-1)!.index;
       await until(() => monitor.size > end, 'the last answer is in the tree');
     } catch (error) {
-      console.error(`TEST_SEED=${SEED}\n${cluster.log()}`);
+      const state = [cluster.deserters, callers.faults.slice(0, 10), [...callers.refusals]].map((one) =>
+        JSON.stringify(one),
+      );
+      console.error([`TEST_SEED=${SEED}`, cluster.log(), await cluster.activity(), ...state].join('\n'));
       throw error;
     } finally {
       isOver = true;
@@ -313,11 +326,12 @@ it(
     console.log(
       `TEST_SEED=${SEED}: ${KILLS} kills of\n${summary(recoveries)}\n${received.length} answers received and verified, ${lost} tries without one, ` +
         `${repetitions} repetitions; recorded: ${truth.answered} answers (${truth.unanswered} of them never arrived), ${truth.refused} refusals; ` +
-        `${monitor.seen.length} checkpoints seen; trainings: ${states.join(' ')}; refusals: ${JSON.stringify([...refusals])}`,
+        `${monitor.seen.length} checkpoints seen, of ${monitor.integrators.size} integrators; trainings: ${states.join(' ')}; refusals: ${JSON.stringify([...refusals])}`,
     );
     const wrong = [...new Set([...faults, ...monitor.faults, ...truth.faults, ...cluster.deserters])];
     if (wrong.length > 0) console.error(cluster.log());
     expect(wrong).toEqual([]);
+    expect(monitor.integrators.size).toBeGreaterThan(1);
     expect(truth.unanswered).toBeLessThanOrEqual(lost);
     expect(truth.answered).toBe(received.length + truth.unanswered);
     await expectLimits();
