@@ -186,9 +186,9 @@ const CHARGE = `update agreement_meter m set
  * One call, one transaction, one durable commit for many requests, in the order in which they came. Each is admitted with all its
  * rows or refused. Locks: meters in the order of their agreements, then the log. Codes: src/domain/audit/outcome.ts.
  */
-const FLUSH = `
+export const FLUSH = `
   -- The ledger's time, in one place.
-  create function ledger_now() returns timestamptz language sql volatile return clock_timestamp();
+  create or replace function ledger_now() returns timestamptz language sql volatile return clock_timestamp();
   revoke execute on function ledger_now from public;
   grant execute on function ledger_now to concordat_ledger;
 
@@ -341,6 +341,13 @@ const FLUSH = `
 
     if size > 0 then
       update audit_log set next_index = next_index + size returning next_index - size into first_index;
+    end if;
+    if p_key is null and verdict = array_fill(0::smallint, array[n]) then
+      -- All are admitted: what nearly every flush is, without a look at each.
+      insert into prediction_entry (log_index, at, prediction_id, context_id, row_count, duration_us, code, batch_place, batch_size, input_digest, output_digest)
+        select first_index + e.i - 1, stamp, e.id, p_contexts[e.context], e.rows, e.duration, 0, e.i - 1, n, e.input, e.output
+          from unnest(p_id, p_place, p_rows, p_duration, p_input, p_output) with ordinality e(id, context, rows, duration, input, output, i);
+    elsif size > 0 then
       insert into prediction_entry (log_index, at, prediction_id, context_id, row_count, duration_us, code, batch_place, batch_size, input_digest, output_digest)
         select first_index + e.place, stamp, case when e.code = 0 then coalesce(e.key, e.id) else e.id end, p_contexts[e.context], e.rows,
             e.duration, e.code, e.place, size, case when e.code = 0 then e.input end, case when e.code = 0 then e.output end

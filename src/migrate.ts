@@ -23,6 +23,7 @@ import { BatchPredictions0000000000022 } from '../migrations/0022-batch-predicti
 import { Catalogue0000000000023 } from '../migrations/0023-catalogue.js';
 import { Tidy0000000000024 } from '../migrations/0024-tidy.js';
 import { LogMemory0000000000025 } from '../migrations/0025-log-memory.js';
+import { LeanEntries0000000000030 } from '../migrations/0030-lean-entries.js';
 import { ConfigError, loadConfig } from './config.js';
 import { ensureOperator } from './domain/tenants/account.service.js';
 import {
@@ -60,6 +61,7 @@ export const MIGRATIONS = [
   Catalogue0000000000023,
   Tidy0000000000024,
   LogMemory0000000000025,
+  LeanEntries0000000000030,
 ];
 
 /** Any number will do as long as every version of Concordat uses the same: two starts at once migrate one after the other. */
