@@ -8,6 +8,7 @@ import {
 } from './domain/agreements/agreement.entity.js';
 import { AgreementDeviceService } from './domain/agreements/agreement-device.service.js';
 import { AgreementService } from './domain/agreements/agreement.service.js';
+import { AgreedTrainingService, DataUseService } from './domain/agreements/data-use.service.js';
 import { LicenceService } from './domain/agreements/licence.service.js';
 import { Licensing } from './domain/agreements/licensing.js';
 import { ListingService } from './domain/agreements/listing.service.js';
@@ -134,6 +135,8 @@ export interface App {
   readonly evaluations: EvaluationService;
   readonly signingKeys: SigningKeyService;
   readonly licences: LicenceService;
+  readonly dataUses: DataUseService;
+  readonly agreedTrainings: AgreedTrainingService;
   readonly listings: ListingService;
   readonly offerRequests: OfferRequestService;
   readonly agreements: AgreementService;
@@ -167,6 +170,14 @@ function makeServing({ masterKey, region }: Config, given: ServingParts & { pool
   };
 }
 
+/** Closes what is open already, and throws on. */
+const closing =
+  (...opened: { close(): Promise<void> }[]) =>
+  async (error: unknown): Promise<never> => {
+    for (const one of opened) await one.close();
+    throw error;
+  };
+
 /** The composition root: configuration -> database, services. `name` is the process's name in the log. */
 export async function openApp(config: Config, name: string, clock: Clock = systemClock): Promise<App> {
   const log = makeLog(config.logLevel, name);
@@ -174,20 +185,17 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
   const listener = openListener(db.listenUrl);
   const { masterKey, home, publicUrl, port } = config;
   const keyParts = { pool: db.ledger, masterKey, home, publicUrl, port, clock, log, listener };
-  const logKeys = await LogKeys.open(keyParts).catch(async (error: unknown) => {
-    await listener.close();
-    await db.close();
-    throw error;
-  });
+  const logKeys = await LogKeys.open(keyParts).catch(closing(listener, db));
   const blobs = new BlobStore(config.home, new KeyRing(config.masterKey));
   const datasets = new DatasetService(db, clock, blobs);
   const splits = new SplitService(db, clock, blobs, datasets);
   const models = new ModelService(db, clock, blobs);
-  const trainings = new TrainingService(db, clock, models, splits);
+  const dataUses = new DataUseService({ db, clock, datasets, region: config.region });
+  const trainings = new TrainingService({ db, clock, models, splits, uses: dataUses });
   const credentials = new CredentialService(db, clock, listener);
   const accounts = new AccountService(db, clock, credentials);
   const signingKeys = new SigningKeyService({ db, clock, keys: blobs.keys, accounts });
-  const licensing = new Licensing(offeredEndpoints);
+  const licensing = new Licensing({ endpoints: offeredEndpoints, datasets, splits });
   const agreements = new AgreementService({ db, clock, keys: signingKeys, licensing, statements: settledStatements });
   const devices = new DeviceService(db, clock);
   const policies = new Policies(db.gate, listener);
@@ -231,6 +239,8 @@ export async function openApp(config: Config, name: string, clock: Clock = syste
     }),
     signingKeys,
     licences: new LicenceService({ db, clock, datasets }),
+    dataUses,
+    agreedTrainings: new AgreedTrainingService({ db, clock, trainings }),
     listings: new ListingService({ db, clock, licensing }),
     offerRequests: new OfferRequestService({ db, clock, agreements }),
     agreements,

@@ -42,18 +42,18 @@ const FILTERS = [
   'batchPredictions(endpointId)',
 ];
 
-/** Ids that mean another tenant on purpose. */
+const PROPOSING =
+  'offerAgreement counterAgreement amendAgreement createListing changeListing requestOffer answerOfferRequest';
+
+/** Ids that mean another tenant on purpose; a split is the provider's, as test/domain/data-agreement.test.ts tries. */
 const OTHERS = [
   'createListing(input.tenantIds)',
   'changeListing(input.tenantIds)',
-  'createListing(input.terms.applications)',
-  'changeListing(input.terms.applications)',
-  'requestOffer(input.terms.applications)',
-  'answerOfferRequest(input.terms.applications)',
   'offerAgreement(input.consumerTenantId)',
-  'offerAgreement(input.terms.applications)',
-  'counterAgreement(input.terms.applications)',
-  'amendAgreement(input.terms.applications)',
+  ...PROPOSING.split(' ').flatMap((name) => [
+    `${name}(input.terms.applications)`,
+    `${name}(input.terms.training.splitId)`,
+  ]),
 ];
 
 /** Where the answer to a missing thing has a code of its own; it is the same one for another tenant's. */
@@ -83,6 +83,7 @@ const REST: Record<string, Record<string, unknown>> = {
   changeMemberRole: { role: 'VIEWER' },
   startImport: { target: 'bought', modelName: null },
   startTraining: { target: 'bought', algorithm: { linear: {} }, modelName: null, features: ['age'] },
+  startAgreedTraining: { target: 'bought', algorithm: { linear: {} }, modelName: null, purpose: 'CREDIT' },
   startTuning: {
     target: 'bought',
     algorithms: ['LINEAR'],

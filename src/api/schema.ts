@@ -10,6 +10,7 @@ import {
 import { buildSchemaSync, type NonEmptyArray } from 'type-graphql';
 import type { App } from '../app.js';
 import { AgreementResolver, AgreementVersionResolver } from '../domain/agreements/agreement.resolver.js';
+import { AgreementTrainingResolver, DataUseResolver } from '../domain/agreements/data-use.resolver.js';
 import { LicenceResolver } from '../domain/agreements/licence.resolver.js';
 import { ListingResolver } from '../domain/agreements/listing.resolver.js';
 import { OfferRequestResolver } from '../domain/agreements/offer-request.resolver.js';
@@ -65,6 +66,8 @@ const RESOLVERS: [ResolverClass, (app: App) => object][] = [
   [AgreementResolver, (app) => new AgreementResolver(app.agreements)],
   [AgreementVersionResolver, () => new AgreementVersionResolver()],
   [LicenceResolver, (app) => new LicenceResolver(app.licences)],
+  [DataUseResolver, (app) => new DataUseResolver(app.dataUses, app.agreedTrainings)],
+  [AgreementTrainingResolver, () => new AgreementTrainingResolver()],
   [ListingResolver, (app) => new ListingResolver(app.listings)],
   [OfferRequestResolver, (app) => new OfferRequestResolver(app.offerRequests)],
   [SigningKeyResolver, (app) => new SigningKeyResolver(app.signingKeys)],

@@ -246,7 +246,7 @@ export interface BrokenLimit {
   readonly limit: 'OFFER' | 'PURPOSES' | 'REGIONS' | 'UNTIL';
   readonly path: readonly { readonly kind: LineageKind; readonly id: string }[];
 }
-export type LineageKind = 'DATASET_VERSION' | 'MODEL_VERSION' | 'ENDPOINT';
+export type LineageKind = 'DATASET_VERSION' | 'AGREEMENT' | 'MODEL_VERSION' | 'ENDPOINT';
 
 export interface ErrorDetails {
   /** The path of the input at fault, such as `input.parameters.maxDepth`. */

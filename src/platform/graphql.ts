@@ -93,6 +93,7 @@ export class LimitRefusal extends Refusal {}
 
 export const LineageKindEnum = enumOf<LineageKind>('LineageKind', 'What stands on a way of data.', {
   DATASET_VERSION: 'A dataset version.',
+  AGREEMENT: 'An agreement under which another tenant’s data were learned from.',
   MODEL_VERSION: 'A model version that was trained on what stands before it.',
   ENDPOINT: 'An endpoint that answers by it.',
 });

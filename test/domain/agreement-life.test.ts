@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { decide } from '../../src/domain/serving/decide.js';
-import type { Agreement } from '../../src/domain/agreements/agreement.service.js';
+import type { Agreement } from '../../src/domain/agreements/view.js';
 import { addMonths } from '../../src/domain/agreements/period.js';
 import { amountOf } from '../../src/domain/agreements/settlement.js';
 import { inTenant } from '../../src/platform/db.js';

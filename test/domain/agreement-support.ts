@@ -8,7 +8,11 @@ import { KeyRing } from '../../src/platform/keys.js';
 import { PERMISSIONS, type Permission } from '../../src/platform/permissions.js';
 import { makeScope, type Scope } from '../../src/platform/scope.js';
 import { ENTITIES } from '../../src/app.js';
-import { type Agreement, AgreementService, type Terms } from '../../src/domain/agreements/agreement.service.js';
+import { AgreementService, type Terms } from '../../src/domain/agreements/agreement.service.js';
+import type { Agreement } from '../../src/domain/agreements/view.js';
+import { DatasetService } from '../../src/domain/datasets/dataset.service.js';
+import { SplitService } from '../../src/domain/datasets/split.service.js';
+import { BlobStore } from '../../src/platform/blobs.js';
 import { Licensing } from '../../src/domain/agreements/licensing.js';
 import { type Hand, SigningKeyService } from '../../src/domain/agreements/signing-key.service.js';
 import { DEFAULT_TERMS } from '../../src/domain/agreements/terms.js';
@@ -72,9 +76,16 @@ export async function makeWorld(): Promise<World> {
     await db.close();
     await database.drop();
   };
+  const blobs = new BlobStore(tmpdir(), keys);
+  const datasets = new DatasetService(db, clock, blobs);
+  const splits = new SplitService(db, clock, blobs, datasets);
   const accounts = { confirmPassword: () => Promise.resolve() };
   const signingKeys = new SigningKeyService({ db, clock, keys, accounts });
-  const parts = { keys: signingKeys, licensing: new Licensing(offeredEndpoints), statements: settledStatements };
+  const parts = {
+    keys: signingKeys,
+    licensing: new Licensing({ endpoints: offeredEndpoints, datasets, splits }),
+    statements: settledStatements,
+  };
   const agreements = new TestAgreements({ db, clock, ...parts });
   return { db, database, clock, agreements, signingKeys, openLedger, close };
 }

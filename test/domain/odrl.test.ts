@@ -41,7 +41,7 @@ const EVERY = [
     disclosure: { kind: 'NOISY', epsilonMilliPerRow: 5, digits: 1, lower: -1.5, upper: 1e6, budgetMilli: 9 },
   },
   { ...LEAST, disclosure: { kind: 'SCORES', digits: 3 }, explanations: { kind: 'FULL' } },
-].map(parseTerms);
+].map((terms) => parseTerms(terms));
 const policyOf = (terms: OdrlPolicy['terms']): OdrlPolicy => ({
   agreementId: id('agr', '1'),
   version: 1,
@@ -49,6 +49,7 @@ const policyOf = (terms: OdrlPolicy['terms']): OdrlPolicy => ({
   providerTenantId: id('ten', '1'),
   consumerTenantId: id('ten', '2'),
   endpointId: id('end', '1'),
+  datasetVersionId: null,
   terms,
 });
 const write = (terms = EVERY[1]!) =>
@@ -91,6 +92,7 @@ describe('a policy in ODRL', () => {
       providerTenantId: id('ten', '1'),
       consumerTenantId: id('ten', '2'),
       endpointId: id('end', '1'),
+      datasetVersionId: null,
     });
     expect(JSON.stringify(exportOdrl({ ...policyOf(read.terms) }))).toBe(text);
   });

@@ -1,12 +1,12 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import type { Party, StoredState } from './step.js';
-import { readTerms, type Terms } from './terms.js';
+import { type AgreedTerms, readTerms } from './terms.js';
 
 /** CUSTODIAL: the platform keeps the private half. OWN: the tenant does. */
 export type Custody = 'CUSTODIAL' | 'OWN';
 
 /**
- * Both parties see it. Parties and endpoint are never changed; terms and document are those of the version in force, before that
+ * Both parties see it. Parties and what it is about are never changed; terms and document are those of the version in force, before that
  * of the offer.
  */
 @Entity('agreement')
@@ -20,14 +20,18 @@ export class AgreementRow {
   @Column('text', { name: 'consumer_tenant_id' })
   consumerTenantId: string;
 
-  @Column('text', { name: 'endpoint_id' })
-  endpointId: string;
+  /** What it is about: this, or a dataset version. */
+  @Column('text', { name: 'endpoint_id', nullable: true })
+  endpointId: string | null;
+
+  @Column('text', { name: 'dataset_version_id', nullable: true })
+  datasetVersionId: string | null;
 
   @Column('int')
   version: number;
 
-  @Column('jsonb', { transformer: { from: readTerms, to: (terms: Terms) => terms } })
-  terms: Terms;
+  @Column('jsonb', { transformer: { from: readTerms, to: (terms: AgreedTerms) => terms } })
+  terms: AgreedTerms;
 
   /** Canonical JSON (RFC 8785): the bytes that are signed. */
   @Column('text')
@@ -97,8 +101,8 @@ export class AgreementVersionRow {
   @Column('text')
   state: 'PROPOSED' | 'AGREED' | 'DROPPED';
 
-  @Column('jsonb', { transformer: { from: readTerms, to: (terms: Terms) => terms } })
-  terms: Terms;
+  @Column('jsonb', { transformer: { from: readTerms, to: (terms: AgreedTerms) => terms } })
+  terms: AgreedTerms;
 
   @Column('text')
   document: string;

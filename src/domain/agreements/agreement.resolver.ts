@@ -3,11 +3,7 @@ import { notFound } from '../../platform/errors.js';
 import { CurrentAccount, CurrentScope, PageArgs, type RequestContext } from '../../platform/graphql.js';
 import type { Page } from '../../platform/page.js';
 import type { Scope, SignedIn } from '../../platform/scope.js';
-import type {
-  Agreement as AgreementView,
-  AgreementService,
-  AgreementVersion as AgreementVersionView,
-} from './agreement.service.js';
+import type { AgreementService } from './agreement.service.js';
 import {
   Agreement,
   AgreementConnection,
@@ -45,6 +41,7 @@ import { enforcementOf } from './enforcement.js';
 import { exportOdrl } from './odrl.js';
 import type { Hand, Person } from './signing-key.service.js';
 import { AgreementTerms, AgreementTermStatus, termsOf, viewOfTerms } from './terms.types.js';
+import type { Agreement as AgreementView, AgreementVersion as AgreementVersionView } from './view.js';
 
 @Resolver(() => Agreement)
 export class AgreementResolver {
@@ -76,7 +73,9 @@ export class AgreementResolver {
   }
 
   @Authorized('agreement:write')
-  @Mutation(() => OfferAgreementResult, { description: 'Offers an endpoint to another tenant; both have to sign.' })
+  @Mutation(() => OfferAgreementResult, {
+    description: 'Offers an endpoint, or a dataset version to train on, to another tenant; both have to sign.',
+  })
   async offerAgreement(
     @CurrentScope() scope: Scope,
     @Arg('input', () => OfferAgreementInput, { description: 'The offer.' }) input: OfferAgreementInput,

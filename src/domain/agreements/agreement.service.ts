@@ -8,15 +8,16 @@ import { appendAudit, type AuditEvent } from '../audit/audit.service.js';
 import type { AgreementRow, AgreementVersionRow } from './agreement.entity.js';
 import * as repo from './agreement.repo.js';
 import { type Licensing, refuseRoute } from './licensing.js';
-import { bringUpToDate, changeOf, documentOf, proposed } from './life.js';
+import { bringUpToDate, changeOf, documentOf, newAgreement, proposed } from './life.js';
 import { importOdrl } from './odrl.js';
 import { type SettledMonths, settlementOf } from './settlement.js';
 import type { Hand, SigningKeyService } from './signing-key.service.js';
 import { type Party, RENEWAL_LEAD_MS, type Situation, type Step, suspendedForBreach, takeStep } from './step.js';
-import { invalidTerm, parseTerms, type Terms } from './terms.js';
+import { type About, type AgreedTerms, invalidTerm, parseTerms } from './terms.js';
 import {
   type Agreement,
   columnsOf,
+  type EndpointAgreement,
   type Known,
   openVersion,
   partyOf,
@@ -30,13 +31,16 @@ export { PURPOSES, type Purpose, purposeAllowed } from './purpose.js';
 export { type AgreementState, stateAt } from './step.js';
 export { DISCLOSURE_ENFORCEMENT } from './enforcement.js';
 export { type Amount, amountOf, creditOf, endOf, type SettledMonths, sumOf } from './settlement.js';
-export { type Disclosure, disclosureMisfit, type Explanations, readTerms, type Terms } from './terms.js';
+export { type Disclosure, disclosureMisfit, type Explanations, readPredictionTerms, type Terms } from './terms.js';
 export type { AgreementFilter } from './agreement.repo.js';
-export type { Agreement, AgreementVersion } from './view.js';
+/** To other domains, agreements are about endpoints. */
+export type { AgreementVersion, EndpointAgreement as Agreement } from './view.js';
 export type { OfferedEndpoints } from './licensing.js';
 
 export interface Offer {
-  readonly endpointId: string;
+  /** What is offered: this, or a dataset version to train on. */
+  readonly endpointId?: string | null;
+  readonly datasetVersionId?: string | null;
   /** The other party tells it; there is no list to choose from. */
   readonly consumerTenantId: string;
   /** Unchecked: parsed here, where an unknown term is refused. */
@@ -46,7 +50,7 @@ export interface Offer {
 /** What agreements need to know of metering, which comes later in the order of domains. */
 export interface Statements {
   /** What the months of an agreement that has ended came to, as the transaction sees it. */
-  readMonths(tx: Tx, agreement: Agreement, endedAt: Date): Promise<SettledMonths>;
+  readMonths(tx: Tx, agreement: EndpointAgreement, endedAt: Date): Promise<SettledMonths>;
 }
 
 export interface AgreementServiceParts {
@@ -81,22 +85,28 @@ export class AgreementService {
 
   /** The same in a transaction that is open, which has nothing left to do but to be recorded. */
   async offerIn(tx: Tx, scope: Scope, offer: Offer & { readonly id: string }): Promise<Agreement> {
-    const { id, endpointId, consumerTenantId } = offer;
+    const { id, consumerTenantId, endpointId = null, datasetVersionId = null } = offer;
+    if ((endpointId === null) === (datasetVersionId === null))
+      throw new AppError('INVALID_INPUT', 'Offer either an endpoint or a dataset version.', {
+        field: 'input.endpointId',
+      });
     const now = this.parts.clock.now();
-    const terms = parseUnended(offer.terms, now);
+    await this.parts.licensing.require(tx, { endpointId, datasetVersionId });
+    const terms = parseUnended(offer.terms, { now, about: endpointId === null ? 'DATASET_VERSION' : 'ENDPOINT' });
     if (kindOf(consumerTenantId) !== 'tenant') throw notFound('tenant');
     if (consumerTenantId === scope.tenantId)
-      throw new AppError('INVALID_INPUT', 'Using one’s own endpoint needs no agreement.', {
+      throw new AppError('INVALID_INPUT', 'Using what is one’s own needs no agreement.', {
         field: 'input.consumerTenantId',
       });
-    const parties = { id, providerTenantId: scope.tenantId, consumerTenantId, endpointId };
+    const parties = { id, providerTenantId: scope.tenantId, consumerTenantId, endpointId, datasetVersionId };
     await this.parts.licensing.refuseUnfit(tx, parties, terms);
     const version = proposed(parties, { version: 1, by: 'PROVIDER', terms, now });
     const row = newAgreement(parties, version);
     await repo.insertAgreement(tx, row);
     await repo.insertVersion(tx, version);
     const view = await this.view(tx, scope, row);
-    await this.audit(tx, scope, row, [{ kind: 'agreement.offered', detail: { endpointId, terms, version: 1 } }]);
+    const about = endpointId === null ? { datasetVersionId } : { endpointId };
+    await this.audit(tx, scope, row, [{ kind: 'agreement.offered', detail: { ...about, terms, version: 1 } }]);
     return view;
   }
 
@@ -230,7 +240,16 @@ export class AgreementService {
     });
   }
 
-  async get(scope: Scope, id: string): Promise<Agreement> {
+  /** One about an endpoint: what answers are counted under. CONFLICT for one about data, under which nothing is answered. */
+  async get(scope: Scope, id: string): Promise<EndpointAgreement> {
+    const agreement = await this.getAny(scope, id);
+    if (isAboutEndpoint(agreement)) return agreement;
+    throw new AppError('CONFLICT', 'Nothing is answered under an agreement about a dataset version.', {
+      remedy: 'Read `trainings` of the agreement.',
+    });
+  }
+
+  private async getAny(scope: Scope, id: string): Promise<Agreement> {
     const agreement = await this.find(scope, id);
     if (!agreement) throw notFound('agreement');
     return agreement;
@@ -338,7 +357,7 @@ export class AgreementService {
    */
   private async step(
     scope: Scope,
-    { id, step, terms }: { id: string; step: Step; terms?: Terms },
+    { id, step, terms }: { id: string; step: Step; terms?: AgreedTerms },
     act: (work: Work, after: Situation) => Promise<repo.AgreementChange>,
   ): Promise<Agreement> {
     const outcome = await inTenant(this.parts.db, scope, async (tx) => {
@@ -376,7 +395,9 @@ export class AgreementService {
     { id, step, kind }: { id: string; step: 'counter' | 'amend'; kind: Event['kind'] },
     unchecked: unknown,
   ): Promise<Agreement> {
-    const terms = parseUnended(unchecked, this.parts.clock.now());
+    // What it is about never changes, so that it may be read before the agreement is locked.
+    const about = (await this.getAny(scope, id)).endpointId === null ? 'DATASET_VERSION' : 'ENDPOINT';
+    const terms = parseUnended(unchecked, { now: this.parts.clock.now(), about });
     return this.step(scope, { id, step, terms }, async (work) => {
       const { tx, row, now, versions } = work;
       await this.parts.licensing.refuseUnfit(tx, row, terms);
@@ -405,7 +426,10 @@ export class AgreementService {
     const endedAt = row.changedAt < row.validUntil ? row.changedAt : row.validUntil;
     await this.mark(work, { state: 'SETTLED', changedAt: now });
     // The row is marked first: its trigger holds the meter until the commit, so that nothing more can be charged.
-    const counted = await this.parts.statements.readMonths(tx, await this.view(tx, scope, row), endedAt);
+    const view = await this.view(tx, scope, row);
+    const counted = isAboutEndpoint(view)
+      ? await this.parts.statements.readMonths(tx, view, endedAt)
+      : { months: [], logIndex: null };
     const agreed = versions.flatMap((one) => (one.agreedAt ? [{ ...one, agreedAt: one.agreedAt }] : []));
     const about = { agreementId: row.id, ended, endedAt, versions: agreed, counted };
     const { text, digest, rows } = settlementOf({ ...about, meteredRows: await repo.readMeter(tx, row.id) });
@@ -447,6 +471,8 @@ export class AgreementService {
   }
 }
 
+const isAboutEndpoint = (agreement: Agreement): agreement is EndpointAgreement => agreement.endpointId !== null;
+
 const whyOf = (row: AgreementRow, after: Situation) => ({
   breachReason: after.breachBy === null ? null : row.breachReason,
 });
@@ -460,31 +486,9 @@ function tryStep(take: () => Situation): Situation | AppError {
   }
 }
 
-function newAgreement(
-  parties: Pick<AgreementRow, 'id' | 'providerTenantId' | 'consumerTenantId' | 'endpointId'>,
-  version: AgreementVersionRow,
-): AgreementRow {
-  return {
-    ...parties,
-    ...documentOf(version),
-    state: 'OFFERED',
-    suspendedByProvider: false,
-    suspendedByConsumer: false,
-    activatedAt: null,
-    breachBy: null,
-    breachReason: null,
-    noticeBy: null,
-    noticeUntil: null,
-    renewalStopped: false,
-    renewals: 0,
-    createdAt: version.proposedAt,
-    changedAt: version.proposedAt,
-  };
-}
-
 /** Terms that may be proposed: checked, and not over already. */
-function parseUnended(unchecked: unknown, now: Date): Terms {
-  const terms = parseTerms(unchecked);
+function parseUnended(unchecked: unknown, { now, about }: { now: Date; about: About }): AgreedTerms {
+  const terms = parseTerms(unchecked, about);
   if (new Date(terms.period.until) <= now) throw invalidTerm('period.until', 'The period has ended already.');
   return terms;
 }

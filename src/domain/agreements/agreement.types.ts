@@ -29,8 +29,8 @@ registerEnumType(PartyEnum, {
   name: 'AgreementParty',
   description: 'A part in an agreement.',
   valuesConfig: {
-    PROVIDER: { description: 'Whose endpoint it is.' },
-    CONSUMER: { description: 'Who asks it.' },
+    PROVIDER: { description: 'Whose endpoint or data it is.' },
+    CONSUMER: { description: 'Who asks it, or trains on it.' },
   },
 });
 
@@ -152,13 +152,13 @@ export class AgreementSettlement {
   description: 'A usage agreement between a provider and a consumer: the only bridge between tenants.',
 })
 export class Agreement extends Node {
-  @Field(() => ID, { description: 'The tenant whose endpoint it is.' })
+  @Field(() => ID, { description: 'The tenant whose endpoint or data it is.' })
   providerTenantId: string;
 
   @Field(() => String, { description: 'The name of the provider.' })
   providerName: string;
 
-  @Field(() => ID, { description: 'The tenant that may ask the endpoint.' })
+  @Field(() => ID, { description: 'The tenant that may ask the endpoint, or train on the data.' })
   consumerTenantId: string;
 
   @Field(() => String, {
@@ -167,8 +167,14 @@ export class Agreement extends Node {
   })
   consumerName: string | null;
 
-  @Field(() => ID, { description: 'What is offered.' })
-  endpointId: string;
+  @Field(() => ID, { nullable: true, description: 'What is offered: this endpoint; null: a dataset version.' })
+  endpointId: string | null;
+
+  @Field(() => ID, {
+    nullable: true,
+    description: 'What is offered to train on: this dataset version; null: an endpoint.',
+  })
+  datasetVersionId: string | null;
 
   @Field(() => Int, { description: 'The version of the terms in force; before, of the offer.' })
   version: number;
@@ -177,7 +183,8 @@ export class Agreement extends Node {
   summary: string;
 
   @Field(() => String, {
-    description: 'Canonical JSON (RFC 8785) of parties, endpoint and terms: the bytes that are signed.',
+    description:
+      'Canonical JSON (RFC 8785) of parties, endpoint or dataset version, and terms: the bytes that are signed.',
   })
   document: string;
 
@@ -233,8 +240,14 @@ export class AgreementFilterInput {
 
 @InputType({ description: 'An offer to another tenant.' })
 export class OfferAgreementInput {
-  @Field(() => ID, { description: 'The endpoint that is offered.' })
-  endpointId: string;
+  @Field(() => ID, { nullable: true, description: 'The endpoint that is offered. Either this or datasetVersionId.' })
+  endpointId?: string | null;
+
+  @Field(() => ID, {
+    nullable: true,
+    description: 'The dataset version that is offered to train on. Either this or endpointId.',
+  })
+  datasetVersionId?: string | null;
 
   @Field(() => ID, { description: 'The consumer’s tenant id, which the consumer tells.' })
   consumerTenantId: string;

@@ -1,4 +1,4 @@
-import { type Disclosure, TERM_NAMES, type TermName, type Terms } from './terms.js';
+import { type AgreedTerms, type Disclosure, TERM_NAMES, type TermName } from './terms.js';
 
 /** Whether a term is held by the path of every prediction, or by the word of the parties alone. */
 export type TermStatus = 'ENFORCED' | 'NOT_ENFORCED';
@@ -44,9 +44,29 @@ export const ENFORCEMENT: Record<Exclude<TermName, 'disclosure'>, Enforcement> =
   ),
   noticeDays: enforced('An agreement stays in force to the end of the notice, unless both parties end it.'),
   renewal: enforced('The platform prolongs the period before it ends, unless a party has stopped it.'),
+  training: enforced(
+    'A training on other rows, or on other columns, is refused; what was learned can be offered as the term says only.',
+  ),
   governingLaw: notEnforced('Words for people and courts.'),
   text: notEnforced('Words for people and courts.'),
 };
+
+/** What of it is otherwise where the terms are about a dataset version. */
+export const DATA_ENFORCEMENT = {
+  purposes: enforced(
+    'A training declares one of these purposes or one below, or is refused, and what was learned can be offered for these only; what the consumer does with it itself is its word.',
+  ),
+  period: enforced('A training outside the period is refused: when it is asked for, when it begins, and when it ends.'),
+  regions: enforced(
+    'A worker that stands elsewhere does not train, and what was learned can be offered in these regions only; where a worker stands is its operator’s word.',
+  ),
+  applications: enforced('Trainings that other applications or persons ask for are refused.'),
+  delivery: enforced(
+    'Whether a training ended by its deadline is measured and shown to both; nothing is paid or credited.',
+  ),
+} as const satisfies Partial<typeof ENFORCEMENT>;
+/** Terms that are always there and say nothing of data: they are refused if they say more. */
+const NOTHING_OF_DATA: readonly TermName[] = ['explanations', 'dataUse'];
 
 /** By rule. A rule that is not enforced answers nothing at all: the decision refuses it. */
 export const DISCLOSURE_ENFORCEMENT: Record<Disclosure['kind'], Enforcement> = {
@@ -68,11 +88,14 @@ export interface TermEnforcement extends Enforcement {
 }
 
 /** Each term that is set, in the order of the terms. A limit that is not set binds nobody and is left out. */
-export function enforcementOf(terms: Terms): TermEnforcement[] {
-  return TERM_NAMES.filter((term) => terms[term] !== null && !(term === 'noticeDays' && terms.noticeDays === 0)).map(
-    (term) => ({
-      term,
-      ...(term === 'disclosure' ? DISCLOSURE_ENFORCEMENT[terms.disclosure.kind] : ENFORCEMENT[term]),
-    }),
-  );
+export function enforcementOf(terms: AgreedTerms): TermEnforcement[] {
+  const { disclosure } = terms;
+  const table = disclosure === null ? { ...ENFORCEMENT, ...DATA_ENFORCEMENT } : ENFORCEMENT;
+  const without = disclosure === null ? NOTHING_OF_DATA : [];
+  return TERM_NAMES.filter(
+    (term) => terms[term] !== null && !(term === 'noticeDays' && terms.noticeDays === 0) && !without.includes(term),
+  ).map((term) => ({
+    term,
+    ...(term === 'disclosure' ? DISCLOSURE_ENFORCEMENT[disclosure!.kind] : table[term]),
+  }));
 }

@@ -1,5 +1,5 @@
 import type { LineageKind } from '../../platform/errors.js';
-import type { Tx } from '../../platform/db.js';
+import { inNameOf, type Tx } from '../../platform/db.js';
 import type { DataLicence, LicensedData } from './licence.js';
 
 /** False if the tenant has no such dataset version. */
@@ -39,30 +39,65 @@ export async function findLicence(tx: Tx, datasetVersionId: string): Promise<Lic
   return row ?? null;
 }
 
+interface Origin {
+  readonly models: string[];
+  readonly dataId: string;
+}
+type Use = Origin & {
+  agreementId: string;
+  providerTenantId: string;
+  limits: Omit<DataLicence, 'until'> & { until: string | null };
+};
+
+/** From a version of the tenant's over all that its training went on from. $1: the tenant, $2: the version. */
+const ORIGINS = `with recursive origin as (
+    select v.id, v.training_id, v.dataset_version_id, array[v.id] as models
+      from model_version v where v.tenant_id = $1 and v.id = $2
+    union all
+    select v.id, v.training_id, v.dataset_version_id, v.id || o.models
+      from origin o join training t on t.tenant_id = $1 and t.id = o.training_id
+        join model_version v on v.tenant_id = $1 and v.id = t.options ->> 'warmStartFrom'
+      where not v.id = any (o.models)
+  )`;
+
 /**
  * The licences of all data that a model version of the tenant's comes from: of the dataset version that it was trained on (or, imported,
  * calibrated and measured on), and of those of every version that its training went on from. Members of a combination and trials of a
- * study learn from the training's own data. The nearest first.
+ * study learn from the training's own data. Of another tenant's data: what was agreed, and what their tenant has declared.
  */
 export async function listLicensedData(tx: Tx, modelVersionId: string): Promise<LicensedData[]> {
-  const rows = await tx.query<(LicenceRow & { models: string[]; dataId: string })[]>(
-    `with recursive origin as (
-       select v.id, v.training_id, v.dataset_version_id, array[v.id] as models
-         from model_version v where v.tenant_id = $1 and v.id = $2
-       union all
-       select v.id, v.training_id, v.dataset_version_id, v.id || o.models
-         from origin o join training t on t.tenant_id = $1 and t.id = o.training_id
-           join model_version v on v.tenant_id = $1 and v.id = t.options ->> 'warmStartFrom'
-         where not v.id = any (o.models)
-     )
-     select o.models, o.dataset_version_id as "dataId", l.* from origin o cross join lateral (${licenceOf('o.dataset_version_id')}) l
-       order by cardinality(o.models)`,
-    [tx.tenantId, modelVersionId],
+  const values = [tx.tenantId, modelVersionId];
+  const own = await tx.query<(LicenceRow & Origin)[]>(
+    `${ORIGINS} select o.models, o.dataset_version_id as "dataId", l.*
+       from origin o cross join lateral (${licenceOf('o.dataset_version_id')}) l order by cardinality(o.models)`,
+    values,
   );
-  return rows.map(({ models, dataId, datasetVersionId, purposes, regions, mayBeOffered, until }) => ({
-    ...{ purposes, regions, mayBeOffered, until },
+  const uses = await tx.query<Use[]>(
+    `${ORIGINS} select o.models, o.dataset_version_id as "dataId", u.agreement_id as "agreementId", u.provider_tenant_id as "providerTenantId", u.limits
+       from origin o join data_use u on u.consumer_tenant_id = $1 and u.training_id = o.training_id order by cardinality(o.models)`,
+    values,
+  );
+  const found = own.map(({ models, dataId, datasetVersionId, ...licence }) => ({
+    ...limitsOf(licence),
     path: [...steps('DATASET_VERSION', [...new Set([datasetVersionId, dataId])]), ...steps('MODEL_VERSION', models)],
   }));
+  for (const use of uses) found.push(...(await listShared(tx, use)));
+  return found;
+}
+
+/** Of another tenant's data, whose own declaration is read in its name. */
+async function listShared(tx: Tx, { models, dataId, agreementId, providerTenantId, limits }: Use) {
+  const way = [...steps('DATASET_VERSION', [dataId]), ...steps('AGREEMENT', [agreementId])];
+  const path = [...way, ...steps('MODEL_VERSION', models)];
+  const declared = await inNameOf(tx, providerTenantId, (provider) => findLicence(provider, dataId));
+  return [
+    { ...limits, until: limits.until === null ? null : new Date(limits.until), path },
+    ...(declared ? [{ ...limitsOf(declared), path, isForeign: true }] : []),
+  ];
+}
+
+function limitsOf({ purposes, regions, mayBeOffered, until }: DataLicence): DataLicence {
+  return { purposes, regions, mayBeOffered, until };
 }
 
 /** Which versions endpoints of the tenant's answer by. */

@@ -9,7 +9,7 @@ import type { DatasetService } from '../datasets/dataset.service.js';
 import { listOpenAgreements, listVersions } from './agreement.repo.js';
 import { type DataLicence, type LicenceBreak, parseLicence } from './licence.js';
 import { findLicence, type LicenceRow, listRoutes, upsertLicence } from './licence.repo.js';
-import { breakOf } from './licensing.js';
+import { breakOf, breakOfData } from './licensing.js';
 import { standingTerms } from './view.js';
 
 export type { LicenceRow } from './licence.repo.js';
@@ -17,7 +17,6 @@ export type { LicenceRow } from './licence.repo.js';
 /** What stands although the data forbid it as their limits are declared now. */
 export interface LicenceConflict extends LicenceBreak {
   readonly agreementId: string;
-  readonly endpointId: string;
 }
 
 /** What may be done with models that were trained on a tenant's data, as the tenant declares it. */
@@ -76,15 +75,17 @@ export class LicenceService {
       const versions = await listVersions(tx, ids);
       const routes = await listRoutes(
         tx,
-        rows.map(({ endpointId }) => endpointId),
+        rows.flatMap(({ endpointId }) => endpointId ?? []),
       );
       for (const row of rows) {
-        const { id: agreementId, endpointId } = row;
-        const { modelVersionId } = routes.find(({ id }) => id === endpointId)!;
+        const { id: agreementId, endpointId, datasetVersionId } = row;
+        const route = routes.find(({ id }) => id === endpointId);
         for (const terms of standingTerms(row, versions, now)) {
-          const broken = await breakOf(tx, { ...row, modelVersionId }, terms);
+          const broken = route
+            ? await breakOf(tx, { endpointId: route.id, modelVersionId: route.modelVersionId }, terms)
+            : await breakOfData(tx, datasetVersionId!, terms);
           if (!broken) continue;
-          yield { ...broken, agreementId, endpointId };
+          yield { ...broken, agreementId };
           break;
         }
       }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { AppError, type BrokenLimit } from '../../platform/errors.js';
 import { type Purpose, purposeAllowed, PURPOSES } from './purpose.js';
-import type { Terms } from './terms.js';
+import type { AgreedTerms } from './terms.js';
 
 /** What may be done with models that were trained on a dataset version. Null: no limit. */
 export interface DataLicence {
@@ -21,6 +21,8 @@ export type LineagePath = BrokenLimit['path'];
 export interface LicensedData extends DataLicence {
   /** From the dataset version for which it was declared to the model version. */
   readonly path: LineagePath;
+  /** Another tenant has declared it, of whose limits the one who broke them learns which, and no more. */
+  readonly isForeign?: boolean;
 }
 
 /** Why terms break a limit of data. */
@@ -29,7 +31,9 @@ export interface LicenceBreak extends BrokenLimit {
 }
 
 /** What of the terms a licence can limit. */
-export type LimitedTerms = Pick<Terms, 'purposes' | 'regions'> & { readonly period: Pick<Terms['period'], 'until'> };
+export type LimitedTerms = Pick<AgreedTerms, 'purposes' | 'regions'> & {
+  readonly period: Pick<AgreedTerms['period'], 'until'>;
+};
 
 const LicenceSchema = z.strictObject({
   purposes: z
@@ -76,9 +80,9 @@ function brokenLimit(terms: LimitedTerms, licence: DataLicence): Pick<LicenceBre
 
 /** The first of the data that forbids the terms; null if none does. */
 export function licenceBreak(terms: LimitedTerms, data: readonly LicensedData[]): LicenceBreak | null {
-  for (const { path, ...licence } of data) {
+  for (const { path, isForeign, ...licence } of data) {
     const broken = brokenLimit(terms, licence);
-    if (broken) return { ...broken, path };
+    if (broken) return { ...broken, path, sentence: isForeign ? WORDS[broken.limit] : broken.sentence };
   }
   return null;
 }
@@ -96,12 +100,12 @@ export function licenceBroken({ limit, path, sentence }: LicenceBreak, field: st
 export function licenceBrokenElsewhere({ limit, path }: LicenceBreak, field: string): AppError {
   return new AppError('LICENCE_BROKEN', `The provider’s data forbid this: ${WORDS[limit]}.`, {
     field,
-    brokenLimit: { limit, path: path.filter(({ kind }) => kind === 'ENDPOINT') },
+    brokenLimit: { limit, path: path.slice(-1) },
   });
 }
 
 const WORDS: Record<BrokenLimit['limit'], string> = {
-  OFFER: 'nothing that was made of them may be offered',
+  OFFER: 'nothing that is made of them may be offered',
   PURPOSES: 'they may not be used for all of these purposes',
   REGIONS: 'they may not be used in all of these regions',
   UNTIL: 'they may not be used for so long',

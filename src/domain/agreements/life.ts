@@ -3,19 +3,22 @@ import type { AgreementRow, AgreementVersionRow } from './agreement.entity.js';
 import type { AgreementChange } from './agreement.repo.js';
 import { noticeEnd, periodEnd, renewalsBeyond } from './period.js';
 import { dueAt, type Party, RENEWAL_LEAD_MS, type Situation } from './step.js';
-import { canonicalDocument, type Terms } from './terms.js';
+import { type AgreedTerms, canonicalDocument } from './terms.js';
 import { lifetimeOf } from './view.js';
 
-type Parties = Pick<AgreementRow, 'id' | 'providerTenantId' | 'consumerTenantId' | 'endpointId'>;
+type Parties = Pick<AgreementRow, 'id' | 'providerTenantId' | 'consumerTenantId' | 'endpointId' | 'datasetVersionId'>;
 
 /** A version of the terms that waits for signatures, with the bytes that are to be signed. */
 export function proposed(
-  { id: agreementId, providerTenantId, consumerTenantId, endpointId }: Parties,
-  { version, by, terms, now }: { version: number; by: Party; terms: Terms; now: Date },
+  { id: agreementId, providerTenantId, consumerTenantId, endpointId, datasetVersionId }: Parties,
+  { version, by, terms, now }: { version: number; by: Party; terms: AgreedTerms; now: Date },
 ): AgreementVersionRow {
-  const format = 'concordat-agreement/2';
-  const about = { format, agreementId, version, providerTenantId, consumerTenantId, endpointId, terms } as const;
-  const { text, digest } = canonicalDocument(about);
+  const parties = { agreementId, version, providerTenantId, consumerTenantId, terms };
+  const { text, digest } = canonicalDocument(
+    endpointId === null
+      ? { format: 'concordat-agreement/3', ...parties, datasetVersionId: datasetVersionId! }
+      : { format: 'concordat-agreement/2', ...parties, endpointId },
+  );
   return {
     agreementId,
     version,
@@ -33,6 +36,26 @@ export function proposed(
 export function documentOf({ version, terms, document, documentDigest }: AgreementVersionRow) {
   const { from, until } = terms.period;
   return { version, terms, document, documentDigest, validFrom: new Date(from), validUntil: new Date(until) };
+}
+
+/** An offer that nobody has signed. */
+export function newAgreement(parties: Parties, version: AgreementVersionRow): AgreementRow {
+  return {
+    ...parties,
+    ...documentOf(version),
+    state: 'OFFERED',
+    suspendedByProvider: false,
+    suspendedByConsumer: false,
+    activatedAt: null,
+    breachBy: null,
+    breachReason: null,
+    noticeBy: null,
+    noticeUntil: null,
+    renewalStopped: false,
+    renewals: 0,
+    createdAt: version.proposedAt,
+    changedAt: version.proposedAt,
+  };
 }
 
 /** The columns that a termination changes beside the state. */

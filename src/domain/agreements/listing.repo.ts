@@ -1,7 +1,7 @@
 import { QueryFailedError } from 'typeorm';
 import type { Tx } from '../../platform/db.js';
 import { notFound } from '../../platform/errors.js';
-import { readTerms, type Terms } from './terms.js';
+import { readPredictionTerms, type Terms } from './terms.js';
 
 /** What may be seen of an endpoint's signature. */
 export interface ListedSchema {
@@ -34,7 +34,7 @@ const VISIBLE = `l.state = 'LISTED' and (l.audience = 'ALL' or exists (select fr
 
 async function list(tx: Tx, text: string, values: unknown[]): Promise<ListingRow[]> {
   const rows = await tx.query<ListingRow[]>(`select ${COLUMNS} where ${text}`, [tx.tenantId, ...values]);
-  return rows.map((row) => ({ ...row, terms: row.terms && readTerms(row.terms) }));
+  return rows.map((row) => ({ ...row, terms: row.terms && readPredictionTerms(row.terms) }));
 }
 
 export async function insertListing(tx: Tx, row: ListingRow): Promise<void> {

@@ -117,7 +117,12 @@ export class ListingService {
   private async shown(tx: Tx, endpointId: string, content: ListingContent) {
     const endpoint = await this.parts.licensing.hold(tx, endpointId);
     const terms = content.terms === undefined || content.terms === null ? null : parseTerms(content.terms);
-    if (terms) await this.parts.licensing.refuseUnfit(tx, { providerTenantId: tx.tenantId, endpointId }, terms);
+    if (terms)
+      await this.parts.licensing.refuseUnfit(
+        tx,
+        { providerTenantId: tx.tenantId, endpointId, datasetVersionId: null },
+        terms,
+      );
     const { tenantIds } = content;
     if (tenantIds && (tenantIds.length < 1 || tenantIds.length > MOST_NAMED))
       throw invalid('tenantIds', `Name 1 to ${MOST_NAMED} tenants, or leave this out: then everybody sees it.`);

@@ -1,6 +1,6 @@
 import { AppError } from '../../platform/errors.js';
 import { z } from 'zod';
-import { parseTerms, type Terms } from './terms.js';
+import { type AgreedTerms, parseTerms } from './terms.js';
 
 /** The profile of docs/odrl.md: names of ours are `cc:`. */
 export const ODRL_PROFILE = 'urn:concordat:odrl-profile:1';
@@ -14,8 +14,10 @@ export interface OdrlPolicy {
   readonly isAgreed: boolean;
   readonly providerTenantId: string;
   readonly consumerTenantId: string;
-  readonly endpointId: string;
-  readonly terms: Terms;
+  /** What it is about: the one or the other. */
+  readonly endpointId: string | null;
+  readonly datasetVersionId: string | null;
+  readonly terms: AgreedTerms;
 }
 
 type Kind = 'names' | 'purposes' | 'moment' | 'whole' | 'decimal' | 'boolean' | 'name';
@@ -41,6 +43,8 @@ const parts = (action: string, term: string, kinds: Record<string, Kind>): Place
   Object.entries(kinds).map(([part, kind]) => place(action, `${term}.${part}`, `cc:${part}`, ['eq', kind]));
 
 const PREDICT = 'cc:predict';
+/** The same permission of a dataset version, with what may be learned. */
+const TRAIN = 'cc:train';
 /** The whole mapping, both ways. What is not here is refused. */
 export const PLACES: readonly Place[] = [
   place(PREDICT, 'purposes', 'purpose', ['isAnyOf', 'purposes']),
@@ -51,6 +55,10 @@ export const PLACES: readonly Place[] = [
   place(PREDICT, 'applications', 'cc:application', ['isAnyOf', 'names']),
   place(PREDICT, 'devices.proof', 'cc:deviceProof', ['eq', 'name']),
   place(PREDICT, 'devices.most', 'cc:devices', ['lteq', 'whole']),
+  place(PREDICT, 'training.splitId', 'cc:split', ['eq', 'name']),
+  place(PREDICT, 'training.columns', 'cc:column', ['isAnyOf', 'names']),
+  place(PREDICT, 'training.mayOffer', 'cc:mayOffer', ['eq', 'boolean']),
+  place(PREDICT, 'training.offerUntil', 'cc:offerUntil', ['lt', 'moment']),
   ...parts('cc:disclose', 'disclosure', {
     kind: 'name',
     k: 'whole',
@@ -81,6 +89,9 @@ export const PLACES: readonly Place[] = [
 ];
 const ACTIONS = [...new Set(PLACES.map(({ action }) => action))];
 
+/** Duties that speak of answers, of which data give none. */
+const SILENT_OF_DATA = ['cc:explain', 'cc:limitDataUse'];
+
 type Json = string | number | boolean | readonly string[] | { '@value': string; '@type': string };
 const XSD = { moment: 'xsd:dateTime', whole: 'xsd:integer', decimal: 'xsd:decimal', boolean: 'xsd:boolean' } as const;
 
@@ -94,18 +105,23 @@ function rightOperandOf(kind: Kind, value: unknown): Json {
 /** The terms of a version as an ODRL 2.2 policy in JSON-LD. Terms that are not set are left out. */
 export function exportOdrl(policy: OdrlPolicy): object {
   const { agreementId, version, isAgreed, terms } = policy;
-  const target = `urn:concordat:endpoint:${policy.endpointId}`;
+  const { endpointId, datasetVersionId } = policy;
+  const about = endpointId === null ? `dataset-version:${datasetVersionId}` : `endpoint:${endpointId}`;
+  const target = `urn:concordat:${about}`;
   const rules = ACTIONS.flatMap((action) => {
     const constraint = PLACES.filter((one) => one.action === action).flatMap(
       ({ path, leftOperand, operator, kind }) => {
-        const [term, part] = path.split('.') as [keyof Terms, string?];
+        const [term, part] = path.split('.') as [keyof AgreedTerms, string?];
         const whole = terms[term] as Record<string, unknown> | null;
         const value = part === undefined || whole === null ? whole : whole[part];
         if (value === null || value === undefined) return [];
         return [{ leftOperand, operator, rightOperand: rightOperandOf(kind, value) }];
       },
     );
-    return constraint.length === 0 ? [] : [{ target, action, constraint }];
+    const named = action === PREDICT && endpointId === null ? TRAIN : action;
+    return constraint.length === 0 || SILENT_OF_DATA.includes(endpointId === null ? action : '')
+      ? []
+      : [{ target, action: named, constraint }];
   });
   return {
     '@context': CONTEXT,
@@ -131,7 +147,7 @@ const Constraint = z.strictObject({
   ]),
 });
 const Rule = z.strictObject({
-  target: urn('endpoint', 'end'),
+  target: z.union([urn('endpoint', 'end'), urn('dataset-version', 'dsv')]),
   action: z.string().max(100),
   constraint: z.array(Constraint).min(1).max(40),
 });
@@ -146,7 +162,10 @@ const Policy = z.strictObject({
   obligation: z.array(Rule).max(20),
 });
 
-export type ImportedOdrl = Pick<OdrlPolicy, 'providerTenantId' | 'consumerTenantId' | 'endpointId' | 'terms'>;
+export type ImportedOdrl = Pick<
+  OdrlPolicy,
+  'providerTenantId' | 'consumerTenantId' | 'endpointId' | 'datasetVersionId' | 'terms'
+>;
 
 /** Reads a policy of the profile; what the profile does not know is refused by its name. Throws INVALID_INPUT. */
 export function importOdrl(text: string): ImportedOdrl {
@@ -156,13 +175,17 @@ export function importOdrl(text: string): ImportedOdrl {
     throw refused(`${issue!.path.join('.') || 'the document'}: ${issue!.message}`);
   }
   const { assigner, assignee, permission, obligation } = parsed.data;
+  const about = permission[0].target.startsWith('urn:concordat:endpoint:') ? 'ENDPOINT' : 'DATASET_VERSION';
+  const permitted = about === 'ENDPOINT' ? PREDICT : TRAIN;
   const rules = [...permission, ...obligation];
   const terms: Record<string, unknown> = {};
   const met = new Set<string>();
-  for (const [i, { action, target, constraint }] of rules.entries()) {
-    if (target !== rules[0]!.target) throw refused(`${action} has another target`);
-    if (!ACTIONS.includes(action) || (action === PREDICT) !== (i === 0))
-      throw refused(`the ${i === 0 ? 'permission' : 'duty'} ${action} is unknown`);
+  for (const [i, { action: named, target, constraint }] of rules.entries()) {
+    if (target !== rules[0]!.target) throw refused(`${named} has another target`);
+    // In the table the permission has one name; as a duty it has none.
+    const action = named === permitted ? PREDICT : named === PREDICT ? '' : named;
+    if (!ACTIONS.includes(action) || (named === permitted) !== (i === 0))
+      throw refused(`the ${i === 0 ? 'permission' : 'duty'} ${named} is unknown`);
     for (const { leftOperand, operator, rightOperand } of constraint) {
       const found = PLACES.find(
         (one) => one.action === action && one.leftOperand === leftOperand && one.operator === operator,
@@ -180,14 +203,16 @@ export function importOdrl(text: string): ImportedOdrl {
   return {
     providerTenantId: id(assigner),
     consumerTenantId: id(assignee),
-    endpointId: id(rules[0]!.target),
-    terms: parseTerms(terms),
+    endpointId: about === 'ENDPOINT' ? id(rules[0]!.target) : null,
+    datasetVersionId: about === 'ENDPOINT' ? null : id(rules[0]!.target),
+    terms: parseTerms(terms, about),
   };
 }
 
 /** Parts that a policy leaves out when they are not set, and terms spell out. */
 const NULLS: Record<string, object> = {
   devices: { most: null },
+  training: { columns: null, offerUntil: null },
   delivery: { p95LatencyMs: null, availabilityBasisPoints: null, jobDeadlineMinutes: null },
 };
 

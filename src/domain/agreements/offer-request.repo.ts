@@ -2,7 +2,7 @@ import { QueryFailedError } from 'typeorm';
 import type { Tx } from '../../platform/db.js';
 import { AppError } from '../../platform/errors.js';
 import type { Party } from './step.js';
-import { readTerms, type Terms } from './terms.js';
+import { readPredictionTerms, type Terms } from './terms.js';
 
 export type OfferRequestState = 'OPEN' | 'ANSWERED' | 'DECLINED' | 'WITHDRAWN';
 
@@ -27,7 +27,7 @@ const PARTY = `$1 in (provider_tenant_id, consumer_tenant_id)`;
 
 async function list(tx: Tx, text: string, values: unknown[]): Promise<OfferRequestRow[]> {
   const rows = await tx.query<OfferRequestRow[]>(`select ${COLUMNS} where ${text}`, [tx.tenantId, ...values]);
-  return rows.map((row) => ({ ...row, terms: row.terms && readTerms(row.terms) }));
+  return rows.map((row) => ({ ...row, terms: row.terms && readPredictionTerms(row.terms) }));
 }
 
 /** The consumer's. Throws CONFLICT while another one of its waits on the listing. */

@@ -5,12 +5,13 @@ import { kindOf, newId } from '../../platform/ids.js';
 import { type Page, type PageRequest, readPage } from '../../platform/page.js';
 import type { Scope } from '../../platform/scope.js';
 import { appendAudit, type AuditKind } from '../audit/audit.service.js';
-import type { Agreement, AgreementService } from './agreement.service.js';
+import type { AgreementService } from './agreement.service.js';
 import { findListing } from './listing.repo.js';
 import { textOf } from './listing.service.js';
 import * as repo from './offer-request.repo.js';
 import type { Party } from './step.js';
 import { parseTerms } from './terms.js';
+import type { Agreement } from './view.js';
 
 export type { OfferRequestRow } from './offer-request.repo.js';
 

@@ -1,20 +1,28 @@
-import type { Disclosure, NoisyDisclosure, Terms } from './terms.js';
+import type { AgreedTerms, Disclosure, NoisyDisclosure, TrainingTerm } from './terms.js';
 
 const count = (n: number) => n.toLocaleString('en-GB');
 const plural = (n: number, what: string) => `${count(n)} ${what}${n === 1 ? '' : 's'}`;
 const words = (name: string) => name.toLowerCase().replaceAll('_', ' ');
 
 /** The terms as a person would want to read them: what is set, and nothing of what is not. */
-export function summarise(terms: Terms): string {
-  const { period } = terms;
+export function summarise(terms: AgreedTerms): string {
+  const { period, disclosure, training } = terms;
   const limits = limitsOf(terms);
   const first =
     `From ${period.from.slice(0, 16)} until ${period.until.slice(0, 16)} UTC, for ${terms.purposes.map(words).join(', ')}: ` +
-    `${limits.length > 0 ? limits.join(', ') : 'without a limit of rows'}; answers tell ${told(terms.disclosure)}${explained(terms)}.`;
+    (disclosure
+      ? `${limits.length > 0 ? limits.join(', ') : 'without a limit of rows'}; answers tell ${told(disclosure)}${explained(terms)}.`
+      : learned(training!));
   return [first, ...askers(terms), ...dataUse(terms), ...promises(terms), ...ending(terms)].join(' ');
 }
 
-function limitsOf({ rowsPerSecond, rowsPerDay, rowsPerMonth, rowsInTotal, concurrentRequests }: Terms): string[] {
+function learned({ columns, mayOffer, offerUntil }: TrainingTerm): string {
+  const from = columns === null ? 'all columns' : plural(columns.length, 'column');
+  const until = offerUntil === null ? '' : ` until ${offerUntil.slice(0, 16)} UTC`;
+  return `to train on ${from}, without seeing a row; what was learned may ${mayOffer ? `be offered to others${until}` : 'not be offered to others'}.`;
+}
+
+function limitsOf({ rowsPerSecond, rowsPerDay, rowsPerMonth, rowsInTotal, concurrentRequests }: AgreedTerms): string[] {
   const atMost = (n: number | null, unit: string) => (n === null ? [] : [`at most ${plural(n, 'row')} ${unit}`]);
   return [
     ...atMost(rowsPerSecond, 'a second'),
@@ -46,14 +54,14 @@ function noisy({ digits, lower, upper }: NoisyDisclosure): string {
   return digits === 0 ? 'labels with noise' : `labels and their scores ${rounded}, both with noise`;
 }
 
-function explained({ explanations }: Terms): string {
+function explained({ explanations }: AgreedTerms): string {
   if (explanations.kind === 'NONE') return '';
   return explanations.kind === 'FULL'
     ? ', and explain fully'
     : `, and name ${plural(explanations.k, 'column')} that moved each most`;
 }
 
-function askers({ regions, applications, devices }: Terms): string[] {
+function askers({ regions, applications, devices }: AgreedTerms): string[] {
   return [
     ...(regions === null ? [] : [`Answered in ${regions.join(', ')} only.`]),
     ...(applications === null ? [] : [`Asked by ${plural(applications.length, 'named application')} only.`]),
@@ -69,7 +77,7 @@ function askers({ regions, applications, devices }: Terms): string[] {
   ];
 }
 
-function dataUse({ dataUse: { keepInputsDays, trainOnInputs, trainOnFeedback } }: Terms): string[] {
+function dataUse({ dataUse: { keepInputsDays, trainOnInputs, trainOnFeedback } }: AgreedTerms): string[] {
   const allowed = [
     ...(keepInputsDays > 0 ? [`keep inputs for ${plural(keepInputsDays, 'day')}`] : []),
     ...(trainOnInputs ? ['train on inputs'] : []),
@@ -78,7 +86,7 @@ function dataUse({ dataUse: { keepInputsDays, trainOnInputs, trainOnFeedback } }
   return allowed.length === 0 ? [] : [`The provider may ${allowed.join(', ')}.`];
 }
 
-function promises({ delivery, price }: Terms): string[] {
+function promises({ delivery, price }: AgreedTerms): string[] {
   const promised = delivery && [
     ...(delivery.p95LatencyMs === null
       ? []
@@ -100,7 +108,7 @@ function promises({ delivery, price }: Terms): string[] {
   ];
 }
 
-function ending({ noticeDays, renewal, governingLaw, text }: Terms): string[] {
+function ending({ noticeDays, renewal, governingLaw, text }: AgreedTerms): string[] {
   return [
     ...(renewal ? [`Renewed by ${plural(renewal.months, 'month')} at a time, unless a party objects.`] : []),
     ...(noticeDays > 0 ? [`Ended with ${plural(noticeDays, 'day')} of notice.`] : []),

@@ -28,7 +28,22 @@ export interface NoisyDisclosure {
 export type Explanations =
   { readonly kind: 'NONE' } | { readonly kind: 'TOP_K'; readonly k: number } | { readonly kind: 'FULL' };
 
-/** What both parties sign. A limit that is null is one that the parties did not set. */
+/** What may be learned from a dataset version, and what may be done with what was learned. */
+export interface TrainingTerm {
+  /** The provider's split: which rows train, and by which the model is measured. */
+  readonly splitId: string;
+  /** The columns that may be learned from, and whose names and types the consumer sees; null: all. Sorted. */
+  readonly columns: readonly string[] | null;
+  /** Whether the consumer may offer what was learned to others, within the purposes and regions. */
+  readonly mayOffer: boolean;
+  /** The first moment at which it may be offered no more; ISO 8601, UTC. */
+  readonly offerUntil: string | null;
+}
+
+/** What both parties sign of an endpoint or of a dataset version: the one has no `training`, the other no `disclosure`. */
+export type AgreedTerms = Omit<Terms, 'disclosure'> & { readonly disclosure: Disclosure | null };
+
+/** What both parties sign of an endpoint. A limit that is null is one that the parties did not set. */
 export interface Terms {
   /** Sorted, without repetition. */
   readonly purposes: readonly Purpose[];
@@ -67,9 +82,13 @@ export interface Terms {
   readonly noticeDays: number;
   /** By how much the period is prolonged at its end, unless a party objects. */
   readonly renewal: { readonly months: number } | null;
+  readonly training: TrainingTerm | null;
   readonly governingLaw: string | null;
   readonly text: string | null;
 }
+
+/** What terms are about. */
+export type About = 'ENDPOINT' | 'DATASET_VERSION';
 
 export type TermName = keyof Terms;
 
@@ -89,6 +108,7 @@ export const DEFAULT_TERMS = {
   price: null,
   noticeDays: 0,
   renewal: null,
+  training: null,
   governingLaw: null,
   text: null,
 } as const satisfies Partial<Terms>;
@@ -168,7 +188,7 @@ const TermsSchema = z.strictObject({
   rowsPerMonth: rows,
   rowsInTotal: rows,
   concurrentRequests: whole(1, 10_000).nullable(),
-  disclosure: DisclosureSchema,
+  disclosure: DisclosureSchema.nullable(),
   regions: names(/^[a-z0-9][a-z0-9-]{0,39}$/, 50, 'a region is named by small letters, digits and hyphens'),
   applications: names(/^app_[0-9a-f]{32}$/, MOST_APPLICATIONS, 'names applications by their ids'),
   devices: z.strictObject({ proof: z.enum(['REQUIRED', 'OPTIONAL']), most: whole(1, 100_000).nullable() }).nullable(),
@@ -202,28 +222,82 @@ const TermsSchema = z.strictObject({
     .nullable(),
   noticeDays: whole(0, 3650),
   renewal: z.strictObject({ months: whole(1, 120) }).nullable(),
+  training: z
+    .strictObject({
+      splitId: z.string().regex(/^spl_[0-9a-f]{32}$/, 'names a split by its id'),
+      columns: z
+        .array(z.string().min(1).max(1000))
+        .min(2, 'is null, or names a target and something to tell it from')
+        .max(10_000)
+        .transform((list) => [...new Set(list)].sort())
+        .nullable(),
+      mayOffer: z.boolean(),
+      offerUntil: moment.nullable(),
+    })
+    .nullable(),
   governingLaw: prose(200),
   text: prose(20_000),
 });
 
 /** Terms that must fit each other. */
 const WholeTermsSchema = TermsSchema.refine(
-  ({ disclosure, explanations }) => disclosure.kind !== 'NOISY' || explanations.kind === 'NONE',
+  ({ disclosure, explanations }) => disclosure?.kind !== 'NOISY' || explanations.kind === 'NONE',
   { path: ['explanations'], message: 'is NONE with NOISY: an explanation would tell what the noise hides' },
-).refine(({ disclosure, explanations }) => disclosure.kind === 'SCORES' || explanations.kind !== 'FULL', {
+).refine(({ disclosure, explanations }) => disclosure?.kind === 'SCORES' || explanations.kind !== 'FULL', {
   path: ['explanations'],
   message: 'is FULL with SCORES only: contributions add up to the score',
 });
+
+/** Of an endpoint, answers are disclosed. Of a dataset version nothing is answered: what speaks of answers is refused, not ignored. */
+const SCHEMAS = {
+  ENDPOINT: WholeTermsSchema.refine(({ disclosure }) => disclosure !== null, {
+    path: ['disclosure'],
+    message: 'says what is told of an answer',
+  }).refine(({ training }) => training === null, { path: ['training'], message: 'is for dataset versions' }),
+  DATASET_VERSION: WholeTermsSchema.refine(({ training }) => training !== null, {
+    path: ['training'],
+    message: 'says what may be learned from',
+  }).superRefine((terms, context) => {
+    const { delivery, explanations, dataUse } = terms;
+    const faults = {
+      disclosure: terms.disclosure !== null,
+      explanations: explanations.kind !== 'NONE',
+      rowsPerSecond: terms.rowsPerSecond !== null,
+      rowsPerDay: terms.rowsPerDay !== null,
+      rowsPerMonth: terms.rowsPerMonth !== null,
+      rowsInTotal: terms.rowsInTotal !== null,
+      concurrentRequests: terms.concurrentRequests !== null,
+      devices: terms.devices !== null,
+      dataUse: dataUse.keepInputsDays > 0 || dataUse.trainOnInputs || dataUse.trainOnFeedback,
+      price: terms.price !== null,
+      delivery:
+        delivery !== null &&
+        (delivery.jobDeadlineMinutes === null ||
+          (delivery.p95LatencyMs ?? delivery.availabilityBasisPoints) !== null ||
+          delivery.creditBasisPoints > 0),
+    };
+    for (const [term, wrong] of Object.entries(faults))
+      if (wrong) context.addIssue({ code: 'custom', path: [term], message: WHY_NOT_FOR_DATA[term] ?? NO_ANSWERS });
+  }),
+} as const;
+const NO_ANSWERS = 'is for endpoints: of a dataset version nothing is asked and nothing answered';
+const WHY_NOT_FOR_DATA: Record<string, string> = {
+  delivery: 'of a dataset version is the deadline of a job only: nothing is paid that could be credited',
+  price: 'is of rows that are answered: of a dataset version none are',
+};
 
 /** In the order in which people read them. */
 export const TERM_NAMES = Object.keys(TermsSchema.shape) as readonly TermName[];
 
 /** Checks and normalises; what is left out gets its default. Throws INVALID_INPUT naming the first term at fault. */
-export function parseTerms(value: unknown): Terms {
-  const parsed = WholeTermsSchema.safeParse(
-    typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...DEFAULT_TERMS, ...value } : value,
+export function parseTerms(value: unknown): Terms;
+export function parseTerms(value: unknown, about: About): AgreedTerms;
+export function parseTerms(value: unknown, about: About = 'ENDPOINT'): AgreedTerms {
+  const defaults = about === 'ENDPOINT' ? DEFAULT_TERMS : { ...DEFAULT_TERMS, disclosure: null };
+  const parsed = SCHEMAS[about].safeParse(
+    typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...defaults, ...value } : value,
   );
-  if (parsed.success) return parsed.data as Terms;
+  if (parsed.success) return parsed.data as AgreedTerms;
   const [issue] = parsed.error.issues;
   const field = ['input', 'terms', ...issue!.path].join('.');
   throw new AppError(
@@ -241,7 +315,12 @@ export function invalidTerm(term: string, message: string): AppError {
 }
 
 /** Terms as they are stored: those of older agreements have fewer keys, and the signed document stays as it was signed. */
-export function readTerms(stored: Partial<Terms>): Terms {
+export function readTerms(stored: Partial<AgreedTerms>): AgreedTerms {
+  return { ...DEFAULT_TERMS, ...stored } as AgreedTerms;
+}
+
+/** The same of an agreement that is about an endpoint, and so has a disclosure. */
+export function readPredictionTerms(stored: Partial<Terms>): Terms {
   return { ...DEFAULT_TERMS, ...stored } as Terms;
 }
 
@@ -259,14 +338,16 @@ export function disclosureMisfit(disclosure: Disclosure, task: 'binary' | 'multi
 }
 
 export interface AgreementDocument {
-  /** 1: terms may lack keys, whose defaults hold. 2: all keys of the terms are there. */
-  readonly format: 'concordat-agreement/1' | 'concordat-agreement/2';
+  /** 1: terms may lack keys, whose defaults hold. 2: all keys of the terms are there. 3: the same, of a dataset version. */
+  readonly format: 'concordat-agreement/1' | 'concordat-agreement/2' | 'concordat-agreement/3';
   readonly agreementId: string;
   readonly version: number;
   readonly providerTenantId: string;
   readonly consumerTenantId: string;
-  readonly endpointId: string;
-  readonly terms: Terms;
+  /** The one or the other. */
+  readonly endpointId?: string;
+  readonly datasetVersionId?: string;
+  readonly terms: AgreedTerms;
 }
 
 /** The exact bytes that are signed: canonical JSON (RFC 8785) that names the parties, so that no signature fits elsewhere. */

@@ -3,11 +3,11 @@ import { DateTime, enumOf, Long } from '../../platform/graphql.js';
 import type { TermStatus } from './enforcement.js';
 import { type Purpose, PURPOSES } from './purpose.js';
 import {
+  type AgreedTerms,
   type Disclosure as DisclosureTerm,
   type Explanations,
   TERM_NAMES,
   type TermName,
-  type Terms,
 } from './terms.js';
 
 const sameNames = <T extends string>(names: readonly T[]) =>
@@ -64,7 +64,14 @@ registerEnumType(TermNameEnum, {
 });
 
 const TEXTS = {
-  purposes: 'What predictions may be asked for.',
+  purposes: 'What predictions may be asked for; of a dataset version, what may be learned from it for.',
+  training:
+    'What may be learned from a dataset version, and what may be done with what was learned. With one only, and always with one.',
+  disclosure: 'What is told of an answer. With an endpoint only, and always with one.',
+  splitId: 'The provider’s split: which rows train, and by which the model is measured.',
+  columns: 'The columns that may be learned from, and whose names and types the consumer sees; null: all.',
+  mayOffer: 'Whether the consumer may offer what was learned to others, for the purposes and in the regions.',
+  offerUntil: 'The first moment at which it may be offered no more; null: for ever.',
   perSecond: 'Rows a second (UTC) at most; null: no such limit.',
   perDay: 'Rows a day (UTC) at most; null: no such limit.',
   perMonth: 'Rows a month (UTC) at most; null: no such limit.',
@@ -206,6 +213,22 @@ export class Renewal {
   months: number;
 }
 
+@InputType('TrainingTermInput', { description: 'What may be learned from a dataset version.' })
+@ObjectType({ description: 'What may be learned from a dataset version.' })
+export class TrainingTerm {
+  @Field(() => ID, { description: TEXTS.splitId })
+  splitId: string;
+
+  @Field(() => [String], { nullable: true, description: TEXTS.columns })
+  columns?: readonly string[] | null;
+
+  @Field(() => Boolean, { description: TEXTS.mayOffer })
+  mayOffer: boolean;
+
+  @Field(() => DateTime, { nullable: true, description: TEXTS.offerUntil })
+  offerUntil?: Date | null;
+}
+
 @InputType({
   description: 'The terms of an offer. What may be left out is then not limited, not allowed or not promised.',
 })
@@ -231,8 +254,11 @@ export class AgreementTermsInput {
   @Field(() => Int, { nullable: true, description: TEXTS.concurrent })
   concurrentRequests?: number | null;
 
-  @Field(() => Disclosure, { description: 'What is told of an answer.' })
-  disclosure: Disclosure;
+  @Field(() => Disclosure, { nullable: true, description: TEXTS.disclosure })
+  disclosure?: Disclosure | null;
+
+  @Field(() => TrainingTerm, { nullable: true, description: TEXTS.training })
+  training?: TrainingTerm | null;
 
   @Field(() => [String], { nullable: true, description: TEXTS.regions })
   regions?: string[] | null;
@@ -300,8 +326,11 @@ export class AgreementTerms {
   @Field(() => Int, { nullable: true, description: TEXTS.concurrent })
   concurrentRequests: number | null;
 
-  @Field(() => Disclosure, { description: 'What is told of an answer.' })
-  disclosure: Disclosure;
+  @Field(() => Disclosure, { nullable: true, description: TEXTS.disclosure })
+  disclosure: Disclosure | null;
+
+  @Field(() => TrainingTerm, { nullable: true, description: TEXTS.training })
+  training: TrainingTerm | null;
 
   @Field(() => [String], { nullable: true, description: TEXTS.regions })
   regions: readonly string[] | null;
@@ -352,8 +381,24 @@ export class AgreementTermStatus {
 /** As the service checks it: what is left out or null is absent, so that its default holds; moments are texts. */
 export function termsOf({ period, ...terms }: AgreementTermsInput): unknown {
   const dates = { from: period.from.toISOString(), until: period.until.toISOString() };
-  return { ...present(terms), disclosure: present(terms.disclosure), ...explanationsOf(terms), period: dates };
+  const { disclosure, training, delivery, devices } = terms;
+  return {
+    ...present(terms),
+    ...(disclosure ? { disclosure: present(disclosure) } : {}),
+    ...(training ? { training: { ...training, ...datesOf(training) } } : {}),
+    ...(delivery ? { delivery: { ...NO_PROMISE, ...present(delivery) } } : {}),
+    ...(devices ? { devices: { most: null, ...present(devices) } } : {}),
+    ...explanationsOf(terms),
+    period: dates,
+  };
 }
+
+const NO_PROMISE = { p95LatencyMs: null, availabilityBasisPoints: null, jobDeadlineMinutes: null };
+
+const datesOf = ({ columns, offerUntil }: TrainingTerm) => ({
+  columns: columns ?? null,
+  offerUntil: offerUntil?.toISOString() ?? null,
+});
 
 const explanationsOf = ({ explanations }: Pick<AgreementTermsInput, 'explanations'>) =>
   explanations ? { explanations: present(explanations) } : {};
@@ -364,6 +409,13 @@ function present(value: object): object {
 }
 
 /** As GraphQL tells it: moments are dates. */
-export function viewOfTerms({ period: { from, until }, ...terms }: Terms): AgreementTerms {
-  return { ...terms, period: { from: new Date(from), until: new Date(until) } };
+export function viewOfTerms({ period: { from, until }, training, ...terms }: AgreedTerms): AgreementTerms {
+  return {
+    ...terms,
+    training: training && {
+      ...training,
+      offerUntil: training.offerUntil === null ? null : new Date(training.offerUntil),
+    },
+    period: { from: new Date(from), until: new Date(until) },
+  };
 }

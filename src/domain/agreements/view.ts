@@ -21,14 +21,14 @@ import {
   type Step,
 } from './step.js';
 import { summarise } from './summary.js';
-import type { Terms } from './terms.js';
+import type { AgreedTerms, Terms } from './terms.js';
 
 /** A version of the terms and who has signed it. */
 export interface AgreementVersion {
   readonly version: number;
   readonly proposedBy: Party;
   readonly state: AgreementVersionRow['state'];
-  readonly terms: Terms;
+  readonly terms: AgreedTerms;
   readonly summary: string;
   readonly document: string;
   readonly documentDigestHex: string;
@@ -45,10 +45,12 @@ export interface Agreement {
   readonly consumerTenantId: string;
   /** Null to the provider until the consumer has signed. */
   readonly consumerName: string | null;
-  readonly endpointId: string;
+  /** What it is about: this, or a dataset version. */
+  readonly endpointId: string | null;
+  readonly datasetVersionId: string | null;
   /** Of the terms in force, before that of the offer. */
   readonly version: number;
-  readonly terms: Terms;
+  readonly terms: AgreedTerms;
   readonly summary: string;
   readonly document: string;
   /** SHA-256 of the document. */
@@ -77,6 +79,9 @@ export interface Agreement {
   readonly createdAt: Date;
   readonly changedAt: Date;
 }
+
+/** One that is about an endpoint. */
+export type EndpointAgreement = Agreement & { readonly endpointId: string; readonly terms: Terms };
 
 export async function viewsOf(
   tx: Tx,
@@ -148,7 +153,7 @@ export function openVersion(versions: readonly AgreementVersionRow[], now: Date)
   return versions.find(({ state, terms }) => state === 'PROPOSED' && now < new Date(terms.period.until)) ?? null;
 }
 
-export function rulesOf(terms: Pick<Terms, 'noticeDays' | 'renewal'>): Rules {
+export function rulesOf(terms: Pick<AgreedTerms, 'noticeDays' | 'renewal'>): Rules {
   return { needsNotice: terms.noticeDays > 0, renews: terms.renewal !== null };
 }
 

@@ -73,7 +73,7 @@ export class RecordedWork<Row extends Subject, Filter> {
       const row = await this.work.rows.get(tx, id);
       const job = await cancelJob(tx, scope, row.jobId);
       // A running one is recorded by its worker, when it is really over.
-      if (job.state === 'CANCELLED') await this.record(tx, scope, { kind: this.kindOf('cancelled'), subjectId: id });
+      if (job.state === 'CANCELLED') await this.recordEnd(tx, scope, id, { state: 'CANCELLED', code: null });
       return { ...row, job };
     });
   }
@@ -90,10 +90,17 @@ export class RecordedWork<Row extends Subject, Filter> {
 
   /** Joins the transaction that ends the job without success. */
   async recordEnd(tx: Tx, scope: Scope, id: string, { state, code }: WorkEnd): Promise<void> {
+    const also = await this.ended(tx, await this.work.rows.get(tx, id), { state, code });
     const detail = { code };
     if (code === 'PARITY_FAILED') await this.record(tx, scope, { kind: 'version.refused', subjectId: id, detail });
     if (state === 'CANCELLED') await this.record(tx, scope, { kind: this.kindOf('cancelled'), subjectId: id });
     else await this.record(tx, scope, { kind: this.kindOf('failed'), subjectId: id, detail });
+    if (also) await this.record(tx, scope, also);
+  }
+
+  /** What else is stored when work ends without success; returns what else is to be recorded, after all that is stored. */
+  protected ended(_tx: Tx, _row: Row, _end: WorkEnd): Promise<Omit<AuditEvent, 'at'> | null> {
+    return Promise.resolve(null);
   }
 
   /** Appends to the log, now. Call it last in the transaction. */

@@ -76,6 +76,13 @@ export class ModelVersionRow {
   @Column('jsonb', { nullable: true })
   source: ImportedSource | null;
 
+  /** Whose the data are that it learned from, and under which agreement; null: the tenant's own. */
+  @Column('text', { name: 'provider_tenant_id', nullable: true })
+  providerTenantId: string | null;
+
+  @Column('text', { name: 'agreement_id', nullable: true })
+  agreementId: string | null;
+
   @Column('text', { name: 'dataset_version_id' })
   datasetVersionId: string;
 

@@ -32,8 +32,10 @@ export type NewVersion = Omit<
   | 'importId'
   | 'source'
   | 'outOfBag'
+  | 'providerTenantId'
+  | 'agreementId'
 > &
-  Partial<Pick<ModelVersionRow, 'importId' | 'source' | 'outOfBag'>> & {
+  Partial<Pick<ModelVersionRow, 'importId' | 'source' | 'outOfBag' | 'providerTenantId' | 'agreementId'>> & {
     readonly blob: NewBlob;
     readonly fitted: NewBlob;
   };
@@ -118,6 +120,8 @@ export class ModelService {
       importId: null,
       source: null,
       outOfBag: null,
+      providerTenantId: null,
+      agreementId: null,
       ...content,
       tenantId: scope.tenantId,
       id: newId('modelVersion'),
@@ -132,7 +136,18 @@ export class ModelService {
     await models.insertVersion(tx, row);
     const { modelId, number, digest, datasetVersionId, datasetDigest, splitId, codeVersion } = row;
     const origin = row.trainingId ? { trainingId: row.trainingId } : { importId: row.importId };
-    const detail = { modelId, number, digest, datasetVersionId, datasetDigest, splitId, ...origin, codeVersion };
+    const shared = row.agreementId === null ? {} : { agreementId: row.agreementId };
+    const detail = {
+      modelId,
+      number,
+      digest,
+      datasetVersionId,
+      datasetDigest,
+      splitId,
+      ...origin,
+      ...shared,
+      codeVersion,
+    };
     await appendAudit(tx, scope, { kind: 'version.registered', subjectId: row.id, detail, at: row.createdAt });
     return row;
   }

@@ -214,6 +214,12 @@ export class ModelVersion extends Node {
   @Field(() => ID, { description: 'The dataset version that it learned from, or was measured on if it was imported.' })
   datasetVersionId: string;
 
+  @Field(() => ID, {
+    nullable: true,
+    description: 'The agreement under which it learned from another tenant’s data; null: they are the tenant’s own.',
+  })
+  agreementId: string | null;
+
   @Field(() => String, { description: 'Content digest of that dataset version.' })
   datasetDigest: string;
 

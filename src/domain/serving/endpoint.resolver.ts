@@ -94,9 +94,9 @@ export class AgreementEndpointResolver {
   @Authorized('endpoint:read')
   @FieldResolver(() => Endpoint, {
     nullable: true,
-    description: 'What is offered; null to the consumer once the agreement has ended.',
+    description: 'What is offered, if it is an endpoint; null to the consumer once the agreement has ended.',
   })
-  endpoint(@Root() { endpointId }: Agreement, @CurrentScope() scope: Scope): Promise<Endpoint | null> {
-    return this.endpoints.find(scope, endpointId);
+  async endpoint(@Root() { endpointId }: Agreement, @CurrentScope() scope: Scope): Promise<Endpoint | null> {
+    return endpointId === null ? null : this.endpoints.find(scope, endpointId);
   }
 }

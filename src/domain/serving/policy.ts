@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import type { Listener } from '../../platform/listen.js';
-import { type AgreementState, readTerms, type Terms } from '../agreements/agreement.service.js';
+import { type AgreementState, readPredictionTerms, type Terms } from '../agreements/agreement.service.js';
 import type { PublishedSignature } from './endpoint.entity.js';
 
 /** An agreement as decisions see it. */
@@ -120,7 +120,7 @@ async function readPolicy(gate: Pool, tenantId: string, endpointId: string): Pro
     endpoint,
     agreements: agreements.map((agreement) => ({
       ...agreement,
-      terms: readTerms(agreement.terms),
+      terms: readPredictionTerms(agreement.terms),
       validFrom: new Date(agreement.validFrom),
       validUntil: new Date(agreement.validUntil),
     })),

@@ -53,6 +53,13 @@ export class TrainingRow {
   @Column('text', { name: 'study_id', nullable: true })
   studyId: string | null;
 
+  /** Whose the data are that it learns from, and under which agreement; null: the tenant's own. */
+  @Column('text', { name: 'provider_tenant_id', nullable: true })
+  providerTenantId: string | null;
+
+  @Column('text', { name: 'agreement_id', nullable: true })
+  agreementId: string | null;
+
   @Column('text', { name: 'job_id' })
   jobId: string;
 

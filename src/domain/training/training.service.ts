@@ -17,14 +17,14 @@ import {
 import type { Artifact, TrainSpec } from '../../ml/train.js';
 import type { NewBlob } from '../../platform/blobs.js';
 import type { Clock } from '../../platform/clock.js';
-import { type Db, inTenant, type Tx } from '../../platform/db.js';
+import { type Db, inNameOf, inTenant, type Tx } from '../../platform/db.js';
 import { AppError, ERRORS, type ErrorCode } from '../../platform/errors.js';
 import { newId } from '../../platform/ids.js';
 import { enqueueJob, getJob } from '../../platform/jobs.js';
 import type { Scope } from '../../platform/scope.js';
 import type { SealedBlob } from '../../platform/sealing.js';
-import { appendAudit } from '../audit/audit.service.js';
-import { RecordedWork, type WithJob } from '../audit/recorded-work.service.js';
+import { appendAudit, type AuditEvent } from '../audit/audit.service.js';
+import { RecordedWork, type WithJob, type WorkEnd } from '../audit/recorded-work.service.js';
 import type { SplitService } from '../datasets/split.service.js';
 import type { TrainingInput } from '../datasets/training-input.service.js';
 import type { ModelService, ModelVersionRow, Signature } from '../models/model.service.js';
@@ -67,7 +67,33 @@ export interface NewTraining extends NewQuestion {
 }
 
 /** The same with what was not given. */
-export type Question = Omit<TrainingRow, 'id' | 'algorithm' | 'parameters' | 'studyId' | 'jobId'>;
+export type Question = Omit<
+  TrainingRow,
+  'id' | 'algorithm' | 'parameters' | 'studyId' | 'jobId' | 'providerTenantId' | 'agreementId'
+>;
+
+/** Another tenant's data, as an agreement lets the tenant learn from them. */
+export interface SharedData {
+  readonly agreementId: string;
+  readonly providerTenantId: string;
+  /** Those that may be learned from; null: all. */
+  readonly columns: readonly string[] | null;
+}
+
+/** Who asks for a training, if it is nobody in person: a study with the options that its core chose; an agreement. */
+export interface Cause {
+  readonly study?: { readonly studyId: string; readonly options: FitOptions };
+  readonly shared?: SharedData & { readonly trainingId: string };
+}
+
+/** What decides about learning from another tenant's data: agreements, which come later in the order of domains. */
+export interface DataUses {
+  /** What is allowed now, held until the commit. Throws AGREEMENT_NOT_IN_FORCE and the like. */
+  hold(tx: Tx, training: TrainingRow): Promise<SharedData>;
+  /** Writes how it ended; returns what is to be recorded last. */
+  end(tx: Tx, training: TrainingRow, end: DataUseEnd): Promise<AuditEvent>;
+}
+export type DataUseEnd = WorkEnd | { readonly state: 'SUCCEEDED'; readonly code: null };
 
 /** What a child process is given beside the keys: nothing of tenants or names. */
 export interface TrainingPlan {
@@ -92,16 +118,19 @@ export type Trained = Omit<Artifact, 'fitted' | 'onnx'> & {
 /** A training with the state of its job. */
 export type TrainingView = WithJob<TrainingRow>;
 
+export interface TrainingParts {
+  readonly db: Pick<Db, 'app'>;
+  readonly clock: Clock;
+  readonly models: ModelService;
+  readonly splits: SplitService;
+  readonly uses: DataUses;
+}
+
 /** Training: asked for here, done by a worker (workers/train.ts), ended by `finish` or the job's failure. */
 export class TrainingService extends RecordedWork<TrainingRow, TrainingFilter> {
-  constructor(
-    private readonly db: Pick<Db, 'app'>,
-    private readonly clock: Clock,
-    private readonly models: ModelService,
-    private readonly splits: SplitService,
-  ) {
+  constructor(private readonly parts: TrainingParts) {
     const rows = { find: trainings.findTraining, get: trainings.getTraining, list: trainings.listTrainings };
-    super({ kind: 'training', db, clock, rows });
+    super({ kind: 'training', ...parts, rows });
   }
 
   /**
@@ -109,34 +138,33 @@ export class TrainingService extends RecordedWork<TrainingRow, TrainingFilter> {
    * can tell is the job's failure. NOT_FOUND and NOT_READY for the data.
    */
   start(scope: Scope, input: NewTraining): Promise<TrainingView> {
-    return inTenant(this.db, scope, (tx) => this.startIn(tx, scope, input));
+    return inTenant(this.parts.db, scope, (tx) => this.startIn(tx, scope, input));
   }
 
-  /** The same in a transaction that is open. `by`: the study that chose it, with the options that its core chose. */
-  async startIn(
-    tx: Tx,
-    scope: Scope,
-    input: NewTraining,
-    by: { readonly studyId: string; readonly options: FitOptions } | null = null,
-  ): Promise<TrainingView> {
+  /** The same in a transaction that is open. */
+  async startIn(tx: Tx, scope: Scope, input: NewTraining, { study, shared }: Cause = {}): Promise<TrainingView> {
     const parameters = parametersOf(input.algorithm);
     const members = membersOf(input.algorithm);
     const { name, members: asked = [] } = input.algorithm;
     const warmStart = await this.earlierVersion(tx, scope, input, parameters);
-    const common = await this.ask(tx, scope, input, [name, ...asked.map((one) => one.name)]);
-    const id = newId('training');
+    const algorithms = [name, ...asked.map((one) => one.name)];
+    const common = await this.ask(tx, scope, input, { algorithms, shared });
+    const id = shared?.trainingId ?? newId('training');
     const row: TrainingRow = {
       ...common,
       id,
       algorithm: name,
       parameters,
-      options: { ...common.options, ...by?.options, ...(members ? { members } : {}), ...warmStart },
-      studyId: by?.studyId ?? null,
+      options: { ...common.options, ...study?.options, ...(members ? { members } : {}), ...warmStart },
+      studyId: study?.studyId ?? null,
+      providerTenantId: shared?.providerTenantId ?? null,
+      agreementId: shared?.agreementId ?? null,
       jobId: await enqueueJob(tx, scope, { name: 'train', subjectId: id }),
     };
     await trainings.insertTraining(tx, row);
     const { modelId, datasetVersionId, splitId, target, algorithm, options, seed, studyId, createdAt } = row;
-    const detail = { modelId, datasetVersionId, splitId, target, algorithm, parameters, options, seed, studyId };
+    const about = { modelId, datasetVersionId, splitId, target, algorithm, parameters, options, seed, studyId };
+    const detail = shared ? { ...about, agreementId: shared.agreementId } : about;
     await appendAudit(tx, scope, { kind: 'training.started', subjectId: id, detail, at: createdAt });
     return { ...row, job: await getJob(tx, scope, row.jobId) };
   }
@@ -145,16 +173,21 @@ export class TrainingService extends RecordedWork<TrainingRow, TrainingFilter> {
    * What a training and a study have in common, checked for the algorithms that are to learn; makes the model where it is new.
    * INVALID_INPUT, NOT_FOUND, NOT_READY.
    */
-  async ask(tx: Tx, scope: Scope, input: NewQuestion, algorithms: readonly AlgorithmName[]): Promise<Question> {
+  async ask(
+    tx: Tx,
+    scope: Scope,
+    input: NewQuestion,
+    { algorithms, shared }: { readonly algorithms: readonly AlgorithmName[]; readonly shared?: SharedData },
+  ): Promise<Question> {
     const seed = input.seed ?? randomInt(2 ** 31);
     if (!Number.isSafeInteger(seed) || seed < 0 || seed >= 2 ** 32)
       throw invalid('seed', 'A seed is a whole number from 0 to 2^32 - 1.');
-    const data = await this.splits.trainingInput(tx, scope, input);
+    const data = await this.dataOf(tx, input, shared ?? null);
     checkColumns(input, data);
     const features = input.features ? [...input.features] : usualFeatures(input, data);
     checkOptions(input, { algorithms, features }, data);
-    const { model, isNew } = await this.models.named(tx, scope, input);
-    const createdAt = this.clock.now();
+    const { model, isNew } = await this.parts.models.named(tx, scope, input);
+    const createdAt = this.parts.clock.now();
     if (isNew) await appendAudit(tx, scope, { kind: 'model.created', subjectId: model.id, at: createdAt });
     return {
       tenantId: scope.tenantId,
@@ -171,6 +204,34 @@ export class TrainingService extends RecordedWork<TrainingRow, TrainingFilter> {
     };
   }
 
+  /**
+   * The data to learn from: the tenant's own, or another tenant's, which are read in its name, as far as an agreement in force lets them
+   * be learned from. Nobody but the child process ever sees a row of them. NOT_FOUND, NOT_READY.
+   */
+  private async dataOf(
+    tx: Tx,
+    ids: { readonly datasetVersionId: string; readonly splitId: string },
+    shared: SharedData | null,
+  ): Promise<TrainingData> {
+    if (!shared) return this.parts.splits.trainingInput(tx, { tenantId: tx.tenantId }, ids);
+    const { providerTenantId: tenantId, columns } = shared;
+    const data = await inNameOf(tx, tenantId, (provider) =>
+      this.parts.splits.trainingInput(provider, { tenantId }, ids),
+    );
+    const seen = data.version.columns!.filter(({ name }) => columns?.includes(name) ?? true);
+    return { ...data, version: { ...data.version, columns: seen } };
+  }
+
+  /** The data of a training, allowed as things are now: an agreement that has ended since lets nothing be learned. */
+  private async dataNow(tx: Tx, training: TrainingRow): Promise<TrainingData> {
+    return this.dataOf(tx, training, training.agreementId === null ? null : await this.parts.uses.hold(tx, training));
+  }
+
+  /** The columns that a training learns from unless it is told. */
+  async featuresOf(tx: Tx, input: NewQuestion, shared: SharedData): Promise<string[]> {
+    return usualFeatures(input, await this.dataOf(tx, input, shared));
+  }
+
   /** What can be told of a version to go on from without opening it; the child compares features, classes and scores. */
   private async earlierVersion(
     tx: Tx,
@@ -179,7 +240,7 @@ export class TrainingService extends RecordedWork<TrainingRow, TrainingFilter> {
     parameters: AnyParameters,
   ): Promise<Pick<TrainingOptions, 'warmStartFrom'>> {
     if (!warmStartFrom) return {};
-    const { version } = await this.models.openFitted(tx, scope, warmStartFrom);
+    const { version } = await this.parts.models.openFitted(tx, scope, warmStartFrom);
     if (algorithm.name !== 'GRADIENT_BOOSTING' || version.algorithm !== 'GRADIENT_BOOSTING')
       throw invalid('warmStartFrom', 'Only gradient boosting can go on, from a version of its own kind.');
     if ((version.parameters['objective'] ?? 'AUTO') !== parameters['objective'])
@@ -189,9 +250,9 @@ export class TrainingService extends RecordedWork<TrainingRow, TrainingFilter> {
 
   /** For the worker: everything that the child process needs. */
   plan(scope: Scope, id: string): Promise<TrainingPlan> {
-    return inTenant(this.db, scope, async (tx) => {
+    return inTenant(this.parts.db, scope, async (tx) => {
       const training = await trainings.getTraining(tx, id);
-      const { version, row: _, ...data } = await this.splits.trainingInput(tx, scope, training);
+      const { version, row: _, ...data } = await this.dataNow(tx, training);
       const datasetDigest = version.digest!;
       const { warmStartFrom } = training.options;
       // Nothing that differs between two trainings alike: the same request gives the same file.
@@ -200,7 +261,7 @@ export class TrainingService extends RecordedWork<TrainingRow, TrainingFilter> {
         training,
         data,
         datasetDigest,
-        warmStart: warmStartFrom ? (await this.models.openFitted(tx, scope, warmStartFrom)).fitted : null,
+        warmStart: warmStartFrom ? (await this.parts.models.openFitted(tx, scope, warmStartFrom)).fitted : null,
         spec: { ...specOf(training), metadata },
       };
     });
@@ -222,9 +283,14 @@ export class TrainingService extends RecordedWork<TrainingRow, TrainingFilter> {
     const { validationRows: _, testRows: __, ...trained } = result.trained;
     const { id, modelId, datasetVersionId, splitId, algorithm, seed } = training;
     // Deleted meanwhile? Then there is nothing to register: what it holds of the data must go, too.
-    await this.splits.trainingInput(tx, scope, training);
-    const version = await this.models.register(tx, scope, {
+    await this.dataNow(tx, training);
+    const { providerTenantId, agreementId } = training;
+    const end = { state: 'SUCCEEDED', code: null } as const;
+    const used = agreementId === null ? null : await this.parts.uses.end(tx, training, end);
+    const version = await this.parts.models.register(tx, scope, {
       ...trained,
+      providerTenantId,
+      agreementId,
       blob: result.onnx,
       fitted: result.fitted,
       modelId,
@@ -243,7 +309,12 @@ export class TrainingService extends RecordedWork<TrainingRow, TrainingFilter> {
       peakMemoryBytes: trained.peakMemoryBytes,
     };
     await appendAudit(tx, scope, { kind: 'training.finished', subjectId: id, detail });
+    if (used) await appendAudit(tx, scope, used);
     return version;
+  }
+
+  protected override async ended(tx: Tx, training: TrainingRow, end: WorkEnd): Promise<AuditEvent | null> {
+    return training.agreementId === null ? null : this.parts.uses.end(tx, training, end);
   }
 }
 

@@ -46,6 +46,12 @@ export class Training extends Node {
   @Field(() => ID, { nullable: true, description: 'The study that chose it; null where a person did.' })
   studyId: string | null;
 
+  @Field(() => ID, {
+    nullable: true,
+    description: 'The agreement under which it learns from another tenant’s data; null: they are the tenant’s own.',
+  })
+  agreementId: string | null;
+
   @Field(() => Job, { description: 'The work: state, progress, why it failed.' })
   job: Job;
 

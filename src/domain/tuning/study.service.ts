@@ -86,7 +86,7 @@ export class StudyService extends RecordedWork<StudyRow, StudyFilter> {
   async start(scope: Scope, input: NewStudy): Promise<StudyView> {
     const asked = checked(input);
     return inTenant(this.db, scope, async (tx) => {
-      const question = await this.trainings.ask(tx, scope, input, asked.algorithms ?? []);
+      const question = await this.trainings.ask(tx, scope, input, { algorithms: asked.algorithms ?? [] });
       const id = newId('study');
       const row: StudyRow = {
         ...question,
@@ -188,7 +188,12 @@ export class StudyService extends RecordedWork<StudyRow, StudyFilter> {
     };
     const asked = members?.map(({ algorithm, ...member }) => ({ ...member, name: algorithm }));
     const algorithm = { name, parameters, ...(asked ? { members: asked } : {}) };
-    const training = await this.trainings.startIn(tx, scope, { ...question, algorithm }, { studyId: id, options });
+    const training = await this.trainings.startIn(
+      tx,
+      scope,
+      { ...question, algorithm },
+      { study: { studyId: id, options } },
+    );
     await studies.updateStudy(tx, id, {
       elapsedMs: Math.round(elapsedMs),
       endedBy: end,
