@@ -2,7 +2,7 @@ import type { Clock } from '../../platform/clock.js';
 import { AppError, type ErrorCode } from '../../platform/errors.js';
 import { kindOf } from '../../platform/ids.js';
 import type { Listener } from '../../platform/listen.js';
-import type { Actor, Scope } from '../../platform/scope.js';
+import type { Actor, ProvenDevice, Scope } from '../../platform/scope.js';
 import { PURPOSES } from '../agreements/agreement.service.js';
 import { type Entry, type Facts, type LedgerService, newPredictionId } from '../metering/ledger.service.js';
 import { type Admission, decide, type Decision } from './decide.js';
@@ -13,7 +13,8 @@ export interface BatchAsked {
   readonly tenantId: string;
   readonly actor: Actor;
   readonly mayPredict: boolean;
-  readonly device: { readonly id: string; readonly agreementIds: ReadonlySet<string>; readonly proof?: Buffer } | null;
+  /** With a proof of possession only where the batch is asked for. */
+  readonly device: (Pick<ProvenDevice, 'id' | 'agreementIds'> & Partial<Pick<ProvenDevice, 'takeProof'>>) | null;
   readonly endpointId: string;
   readonly agreementId: string | null;
   readonly purpose: string | null;
@@ -97,7 +98,7 @@ export class BatchDecisions {
       },
       predictionId: newPredictionId(),
       isRepeatable: false,
-      proof: asked.device?.proof ?? null,
+      proof: asked.device?.takeProof?.() ?? null,
       rowCount: asked.rowCount,
       startedAt: performance.now(),
       refusal: error.code,

@@ -140,7 +140,7 @@ export class BatchPredictionService extends RecordedWork<BatchPredictionRow, rep
     const { policy, decision } = await decisions.stillAdmit(asked, row);
     return this.reserving(asked, { policy, agreementId: decision.agreementId }, async (tx, reserve) => {
       const job = await retryJob(tx, scope, row.jobId);
-      if (rowCount > 0) await reserve(claimOf(asked, row));
+      if (rowCount > 0) await reserve(row, rowCount);
       await this.record(tx, scope, { kind: 'batch.retried', subjectId: id });
       return { ...row, job };
     });
@@ -210,7 +210,7 @@ export class BatchPredictionService extends RecordedWork<BatchPredictionRow, rep
     await this.parts.datasets.getReadyVersion(tx, datasetVersionId);
     const jobId = await enqueueJob(tx, scope, { name: 'predict', subjectId: id });
     await repo.insertBatch(tx, { ...row, jobId });
-    await reserve(claimOf({ device: scope.device ?? null, rowCount }, row));
+    await reserve(row, rowCount);
     const about = { endpointId, agreementId, agreementVersion, modelVersionId, datasetVersionId, purpose, rowCount };
     await appendAudit(tx, scope, { kind: 'batch.started', subjectId: id, detail: about, at: row.createdAt });
     const job: Job = await getJob(tx, scope, jobId);
@@ -224,21 +224,24 @@ export class BatchPredictionService extends RecordedWork<BatchPredictionRow, rep
     work: (tx: Tx, reserve: Reserve) => Promise<T>,
   ): Promise<T> {
     const { db, decisions, reservations } = this.parts;
+    // Undone with the transaction, the proof is recorded once more with the refusal.
+    const proof = asked.device?.takeProof?.() ?? null;
+    const device = asked.device && { ...asked.device, takeProof: () => proof };
     try {
       return await inTenant(db, asked, (tx) =>
-        work(tx, async (claim) => {
-          const refused = await reservations.reserve(tx, claim);
+        work(tx, async (row, rowCount) => {
+          const refused = await reservations.reserve(tx, claimOf({ device, rowCount }, row));
           if (refused) throw new Unreserved(refused);
         }),
       );
     } catch (error) {
       if (!(error instanceof Unreserved)) throw error;
-      return decisions.refuse(asked, about, ledgerRefusal(error.refused, asked.rowCount));
+      return decisions.refuse({ ...asked, device }, about, ledgerRefusal(error.refused, asked.rowCount));
     }
   }
 }
 
-type Reserve = (claim: Claim) => Promise<void>;
+type Reserve = (row: BatchPredictionRow, rowCount: number) => Promise<void>;
 
 class Unreserved extends Error {
   constructor(readonly refused: Refused) {
@@ -256,7 +259,7 @@ function claimOf({ device, rowCount }: Pick<BatchAsked, 'device' | 'rowCount'>, 
     rowCount,
     keyId: actor.keyId ?? null,
     deviceId: device?.id ?? null,
-    proof: device?.proof ?? null,
+    proof: device?.takeProof?.() ?? null,
   };
 }
 
