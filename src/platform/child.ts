@@ -226,10 +226,12 @@ function leave(last: FromChild): void {
 /** A disconnect is noticed only when the event loop turns; native calls can last. A thread looks after the parent meanwhile. */
 function watchParent(): void {
   const watch = `
-    const parent = process.ppid;
+    const { workerData: parent } = require('node:worker_threads');
     setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL'); }, 500);
   `;
-  new Worker(watch, { eval: true, execArgv: [], stderr: true, resourceLimits: { maxOldGenerationSizeMb: 8 } }).unref();
+  // Who the parent is, the thread must be told: by the time that it runs, the parent may be gone and another one in its place.
+  const options = { eval: true, execArgv: [], stderr: true, resourceLimits: { maxOldGenerationSizeMb: 8 } };
+  new Worker(watch, { ...options, workerData: process.ppid }).unref();
 }
 
 /** Errors whose messages are written for people and hold no cell values. */
