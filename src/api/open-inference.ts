@@ -54,15 +54,12 @@ export const openInferenceRoutes: readonly Route[] = [
   },
 ];
 
-/** What an inference request is about, told by hand because it is on the way of every prediction; null if it is none. */
+const INFER = /^\/v2\/models\/([^/?]+)(?:\/versions\/([^/?]+))?\/infer(?:\?|$)/;
+
+/** What an inference request is about, before any route is looked for: it is the way of every prediction. Null if it is none. */
 export function inferTarget({ method, url = '' }: IncomingMessage): Target | null {
-  if (method !== 'POST' || !url.startsWith('/v2/models/')) return null;
-  const query = url.indexOf('?');
-  const path = query < 0 ? url : url.slice(0, query);
-  const [, , , model = '', ...rest] = path.split('/');
-  const [versions, version = '', verb] = rest.length === 1 ? ['versions', '-', rest[0]] : rest;
-  if (verb !== 'infer' || versions !== 'versions' || rest.length > 3 || model === '' || version === '') return null;
-  return { model: decode(model), version: rest.length === 1 ? null : decode(version) };
+  const [, model, version] = (method === 'POST' && INFER.exec(url)) || [];
+  return model === undefined ? null : { model: decode(model), version: version === undefined ? null : decode(version) };
 }
 
 export interface Inferring {

@@ -91,9 +91,14 @@ export function canonicalAnswer({ explanation, labels, scores, values }: Told): 
   if (scores) {
     told = '';
     for (const name of Object.keys(scores).sort())
-      told += `${told && ','}${JSON.stringify(name)}:${JSON.stringify(scores[name])}`;
+      told += `${told && ','}${JSON.stringify(name)}:${numbersText(scores[name]!)}`;
     told = `{${told}}`;
   }
   const explained = explanation ? `"explanation":${canonicalize(explanation)},` : '';
   return `{${explained}"labels":${JSON.stringify(labels)},"scores":${told},"values":${JSON.stringify(values)}}`;
+}
+
+/** As JSON.stringify, which costs three times as much for a single row. */
+function numbersText(numbers: readonly (number | null)[]): string {
+  return numbers.length === 1 ? `[${numbers[0]}]` : JSON.stringify(numbers);
 }

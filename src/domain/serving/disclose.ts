@@ -93,9 +93,16 @@ function tellScores({ scores, classes }: Classified, unit: number | null): Score
   return byClass(classes, columns);
 }
 
-/** fromEntries makes a plain property even of a class called "__proto__". */
 function byClass(classes: readonly string[], columns: readonly (readonly (number | null)[] | undefined)[]): Scores {
-  return Object.fromEntries(classes.flatMap((name, k) => (columns[k] ? [[name, columns[k]] as const] : [])));
+  const scores: Record<string, readonly (number | null)[]> = {};
+  for (let k = 0; k < classes.length; k++) {
+    const [name, column] = [classes[k]!, columns[k]];
+    if (!column) continue;
+    // An assignment would set the prototype.
+    if (name === '__proto__') Object.defineProperty(scores, name, { value: column, enumerable: true });
+    else scores[name] = column;
+  }
+  return scores;
 }
 
 /** Columns of scores that are made when the first of their scores is told. */
