@@ -24,7 +24,7 @@ import { Catalogue0000000000023 } from '../migrations/0023-catalogue.js';
 import { Tidy0000000000024 } from '../migrations/0024-tidy.js';
 import { LogMemory0000000000025 } from '../migrations/0025-log-memory.js';
 import { DataAgreements0000000000026 } from '../migrations/0026-data-agreements.js';
-import { BatchAnswers0000000000026 } from '../migrations/0026-batch-answers.js';
+import { BatchAnswers0000000000027 } from '../migrations/0027-batch-answers.js';
 import { LeanEntries0000000000030 } from '../migrations/0030-lean-entries.js';
 import { ConfigError, loadConfig } from './config.js';
 import { ensureOperator } from './domain/tenants/account.service.js';
@@ -64,7 +64,7 @@ export const MIGRATIONS = [
   Tidy0000000000024,
   LogMemory0000000000025,
   DataAgreements0000000000026,
-  BatchAnswers0000000000026,
+  BatchAnswers0000000000027,
   LeanEntries0000000000030,
 ];
 

@@ -165,7 +165,7 @@ class Edge {
       requireAccess({ scope, account: credential?.account ?? null }, 'prediction:create');
       await within(LIMITS.executionMs, infer(app, { request, response, target, scope: scope! }));
     };
-    await this.spending(device, answer());
+    await (device ? this.spending(device, answer()) : answer());
   }
 
   /** A proof is used up by a request that failed, too. Throws what `answer` throws, PROOF_REPLAYED if that was the proof's second use. */

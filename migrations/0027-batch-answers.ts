@@ -1,7 +1,7 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /** A batch knows that its answers are gone, whoever made them unreadable. */
-export class BatchAnswers0000000000026 implements MigrationInterface {
+export class BatchAnswers0000000000027 implements MigrationInterface {
   async up(run: QueryRunner): Promise<void> {
     await run.query(`
       create index batch_chunk_by_blob on batch_chunk (tenant_id, blob_id);
