@@ -70,7 +70,13 @@ let ready: Ready[] = [];
 function sendReady(): void {
   const now = ready;
   ready = [];
-  for (const one of now) one.response.send(one);
+  for (const one of now)
+    try {
+      one.response.send(one);
+    } catch {
+      // Of one that cannot be sent, none of the others may know.
+      one.response.destroy();
+    }
 }
 
 /** The same where browsers reach the platform by HTTPS. */

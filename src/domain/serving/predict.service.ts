@@ -68,19 +68,15 @@ export class PredictService {
       throw new AppError('UNAVAILABLE', 'The database does not say whether the agreement still holds.', {
         retryAfterMs: 1000,
       });
-    const attempt = new Attempt(scope, request);
-    try {
-      return await this.carryOut(attempt);
-    } catch (error) {
-      if (!(error instanceof OutOfForce) || !(await this.hasAnother(attempt))) throw error;
-    } finally {
-      attempt.end?.();
-    }
-    const again = new Attempt(scope, request);
-    try {
-      return await this.carryOut(again);
-    } finally {
-      again.end?.();
+    for (let isFirst = true; ; isFirst = false) {
+      const attempt = new Attempt(scope, request);
+      try {
+        return await this.carryOut(attempt);
+      } catch (error) {
+        if (!isFirst || !(error instanceof OutOfForce) || !(await this.hasAnother(attempt))) throw error;
+      } finally {
+        attempt.end?.();
+      }
     }
   }
 
