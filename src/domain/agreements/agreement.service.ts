@@ -1,28 +1,23 @@
-import type { Clock } from '../../platform/clock.js';
-import { type Db, inTenant, type Tx } from '../../platform/db.js';
+import { inTenant, type Tx } from '../../platform/db.js';
 import { AppError, notFound } from '../../platform/errors.js';
 import { kindOf, newId } from '../../platform/ids.js';
 import { type Page, type PageRequest, readPage } from '../../platform/page.js';
 import type { Scope } from '../../platform/scope.js';
-import { appendAudit, type AuditEvent } from '../audit/audit.service.js';
-import type { AgreementRow, AgreementVersionRow } from './agreement.entity.js';
+import type { AgreementVersionRow } from './agreement.entity.js';
 import * as repo from './agreement.repo.js';
-import { type Licensing, refuseRoute } from './licensing.js';
-import { bringUpToDate, changeOf, documentOf, newAgreement, proposed } from './life.js';
+import { AgreementSteps, type AgreementStepsParts, type Event, isAboutEndpoint, type Work } from './agreement-steps.js';
+import { refuseRoute } from './licensing.js';
+import { changeOf, documentOf, newAgreement, proposed } from './life.js';
 import { importOdrl } from './odrl.js';
-import { type SettledMonths, settlementOf } from './settlement.js';
 import type { Hand, SigningKeyService } from './signing-key.service.js';
-import { type Party, RENEWAL_LEAD_MS, type Situation, type Step, suspendedForBreach, takeStep } from './step.js';
+import { type Party, RENEWAL_LEAD_MS, type Situation, suspendedForBreach } from './step.js';
 import { type About, type AgreedTerms, invalidTerm, parseTerms } from './terms.js';
 import {
   type Agreement,
   columnsOf,
   type EndpointAgreement,
-  type Known,
   openVersion,
   partyOf,
-  rulesOf,
-  situationAt,
   standingTerms,
   viewsOf,
 } from './view.js';
@@ -36,6 +31,7 @@ export type { AgreementFilter } from './agreement.repo.js';
 /** To other domains, agreements are about endpoints. */
 export type { AgreementVersion, EndpointAgreement as Agreement } from './view.js';
 export type { OfferedEndpoints } from './licensing.js';
+export type { Statements } from './agreement-steps.js';
 
 export interface Offer {
   /** What is offered: this, or a dataset version to train on. */
@@ -47,33 +43,16 @@ export interface Offer {
   readonly terms: unknown;
 }
 
-/** What agreements need to know of metering, which comes later in the order of domains. */
-export interface Statements {
-  /** What the months of an agreement that has ended came to, as the transaction sees it. */
-  readMonths(tx: Tx, agreement: EndpointAgreement, endedAt: Date): Promise<SettledMonths>;
-}
-
-export interface AgreementServiceParts {
-  readonly db: Db;
-  readonly clock: Clock;
+export interface AgreementServiceParts extends AgreementStepsParts {
   readonly keys: SigningKeyService;
-  readonly licensing: Licensing;
-  readonly statements: Statements;
-}
-
-type Event = Pick<AuditEvent, 'kind' | 'detail'>;
-/** What a step does beside the row. The audit log is locked last: events are written when everything else is. */
-interface Work {
-  readonly tx: Tx;
-  readonly scope: Scope;
-  readonly now: Date;
-  readonly row: AgreementRow;
-  readonly versions: AgreementVersionRow[];
-  readonly events: Event[];
 }
 
 export class AgreementService {
-  constructor(private readonly parts: AgreementServiceParts) {}
+  private readonly steps: AgreementSteps;
+
+  constructor(private readonly parts: AgreementServiceParts) {
+    this.steps = new AgreementSteps(parts);
+  }
 
   /**
    * Throws INVALID_INPUT for terms that cannot be offered, LICENCE_BROKEN for those that the data forbid, NOT_FOUND for an endpoint or a
@@ -104,9 +83,9 @@ export class AgreementService {
     const row = newAgreement(parties, version);
     await repo.insertAgreement(tx, row);
     await repo.insertVersion(tx, version);
-    const view = await this.view(tx, scope, row);
+    const view = await this.steps.view(tx, scope, row);
     const about = endpointId === null ? { datasetVersionId } : { endpointId };
-    await this.audit(tx, scope, row, [{ kind: 'agreement.offered', detail: { ...about, terms, version: 1 } }]);
+    await this.steps.audit(tx, scope, row, [{ kind: 'agreement.offered', detail: { ...about, terms, version: 1 } }]);
     return view;
   }
 
@@ -125,7 +104,7 @@ export class AgreementService {
   async sign(scope: Scope, input: { agreementId: string; version?: number | null }, hand: Hand): Promise<Agreement> {
     const id = input.agreementId;
     await this.parts.keys.admit(hand);
-    return this.step(scope, { id, step: 'sign' }, async (work, after) => {
+    return this.steps.take(scope, { id, step: 'sign' }, async (work, after) => {
       const { tx, row, now, versions } = work;
       const open = openVersion(versions, now)!;
       if (open.version !== (input.version ?? 1))
@@ -164,8 +143,8 @@ export class AgreementService {
 
   /** Takes an amendment back, or rejects it. */
   reject(scope: Scope, id: string): Promise<Agreement> {
-    return this.step(scope, { id, step: 'reject' }, async (work) => {
-      await this.drop(work);
+    return this.steps.take(scope, { id, step: 'reject' }, async (work) => {
+      await this.steps.drop(work);
       work.events.push({ kind: 'agreement.amendment-rejected' });
       return {};
     });
@@ -173,23 +152,23 @@ export class AgreementService {
 
   /** Before it is in force: the provider takes its offer back, or the consumer declines it; and the same of a counter-offer. */
   withdraw(scope: Scope, id: string): Promise<Agreement> {
-    return this.step(scope, { id, step: 'withdraw' }, async (work) => {
-      await this.drop(work);
+    return this.steps.take(scope, { id, step: 'withdraw' }, async (work) => {
+      await this.steps.drop(work);
       work.events.push({ kind: 'agreement.withdrawn' });
       return {};
     });
   }
 
   suspend(scope: Scope, id: string): Promise<Agreement> {
-    return this.plainStep(scope, id, { step: 'suspend', kind: 'agreement.suspended' });
+    return this.steps.takePlain(scope, id, { step: 'suspend', kind: 'agreement.suspended' });
   }
 
   resume(scope: Scope, id: string): Promise<Agreement> {
-    return this.plainStep(scope, id, { step: 'resume', kind: 'agreement.resumed' });
+    return this.steps.takePlain(scope, id, { step: 'resume', kind: 'agreement.resumed' });
   }
 
   stopRenewal(scope: Scope, id: string): Promise<Agreement> {
-    return this.plainStep(scope, id, {
+    return this.steps.takePlain(scope, id, {
       step: 'stopRenewal',
       kind: 'agreement.renewal-stopped',
       change: { renewalStopped: true },
@@ -198,9 +177,9 @@ export class AgreementService {
 
   /** At once, or with the notice that the terms ask for, unless the other party has given notice already. */
   terminate(scope: Scope, id: string): Promise<Agreement> {
-    return this.step(scope, { id, step: 'terminate' }, async (work, after) => {
+    return this.steps.take(scope, { id, step: 'terminate' }, async (work, after) => {
       const change = changeOf(work.row, after, work.now);
-      await this.drop(work);
+      await this.steps.drop(work);
       const until = change.noticeUntil?.toISOString();
       work.events.push(
         after.state === 'TERMINATED'
@@ -213,7 +192,7 @@ export class AgreementService {
 
   /** Freezes the figures of an agreement that has ended. */
   settle(scope: Scope, id: string): Promise<Agreement> {
-    return this.step(scope, { id, step: 'settle' }, (work) => this.freeze(work));
+    return this.steps.take(scope, { id, step: 'settle' }, (work) => this.steps.freeze(work));
   }
 
   /**
@@ -222,13 +201,13 @@ export class AgreementService {
    */
   async suspendForBreach(scope: Scope, id: string, breach: { by: Party; reason: string }): Promise<boolean> {
     return inTenant(this.parts.db, scope, async (tx) => {
-      const work = await this.begin(tx, scope, id);
-      const after = suspendedForBreach(this.situation(work, await this.known(work)), breach.by);
+      const work = await this.steps.begin(tx, scope, id);
+      const after = suspendedForBreach(await this.steps.situation(work), breach.by);
       if (after) {
-        await this.mark(work, { ...columnsOf(after), breachReason: breach.reason, changedAt: work.now });
+        await this.steps.mark(work, { ...columnsOf(after), breachReason: breach.reason, changedAt: work.now });
         work.events.push({ kind: 'agreement.breached', detail: breach });
       }
-      await this.audit(tx, scope, work.row, work.events);
+      await this.steps.audit(tx, scope, work.row, work.events);
       return after !== null;
     });
   }
@@ -236,7 +215,7 @@ export class AgreementService {
   find(scope: Scope, id: string): Promise<Agreement | null> {
     return inTenant(this.parts.db, scope, async (tx) => {
       const row = kindOf(id) === 'agreement' ? await repo.findAgreement(tx, id) : null;
-      return row && this.view(tx, scope, row);
+      return row && this.steps.view(tx, scope, row);
     });
   }
 
@@ -302,92 +281,14 @@ export class AgreementService {
     for (const { id, tenantId } of due) {
       const scope = scopeOf(tenantId);
       await inTenant(this.parts.db, scope, async (tx) => {
-        const work = await this.begin(tx, scope, id);
+        const work = await this.steps.begin(tx, scope, id);
         const ended = work.row.state === 'TERMINATED' || work.row.state === 'EXPIRED';
         if (ended && work.row.activatedAt)
-          await this.mark(work, { ...(await this.freeze(work)), state: 'SETTLED', changedAt: work.now });
-        await this.audit(tx, scope, work.row, work.events);
+          await this.steps.mark(work, { ...(await this.steps.freeze(work)), state: 'SETTLED', changedAt: work.now });
+        await this.steps.audit(tx, scope, work.row, work.events);
       });
     }
     return due.length;
-  }
-
-  /** Locks the agreement and brings it up to date; whatever follows acts on what time has left. */
-  private async begin(tx: Tx, scope: Scope, id: string): Promise<Work> {
-    const row = kindOf(id) === 'agreement' ? await repo.findAgreementForUpdate(tx, id) : null;
-    if (!row) throw notFound('agreement');
-    const now = this.parts.clock.now();
-    const versions = await repo.listVersions(tx, [id]);
-    const work = { tx, scope, now, row, versions, events: [] as Event[] };
-    let due = bringUpToDate(row, versions, now);
-    if (due.event === 'agreement.renewed' && (await this.mayNotRenew(work, due.change!.validUntil!)))
-      due = bringUpToDate(row, versions, now);
-    if (due.lapsed) {
-      await this.drop(work, due.lapsed);
-      if (row.activatedAt)
-        work.events.push({ kind: 'agreement.amendment-lapsed', detail: { version: due.lapsed.version } });
-    }
-    if (due.event) work.events.push({ kind: due.event, detail: due.detail });
-    if (due.change) await this.mark(work, { ...due.change, changedAt: now });
-    return work;
-  }
-
-  /** Whether the data forbid the next period as their limits are declared now: then the renewal is stopped, and recorded as that. */
-  private async mayNotRenew(work: Work, until: Date): Promise<boolean> {
-    const { row, tx } = work;
-    const terms = { ...row.terms, period: { until: until.toISOString() } };
-    const broken = await this.parts.licensing.breakOf(tx, row, terms);
-    if (!broken) return false;
-    await this.mark(work, { renewalStopped: true, changedAt: work.now });
-    work.events.push({ kind: 'agreement.renewal-stopped', detail: { brokenLimit: broken.limit } });
-    return true;
-  }
-
-  private async known({ tx, row, versions, now }: Work): Promise<Known> {
-    return { versions, signatures: await repo.listSignatures(tx, [row.id]), now };
-  }
-
-  private situation(work: Work, known: Known): Situation {
-    return situationAt(work.row, known);
-  }
-
-  /**
-   * Takes the step under the row's lock. `act` does what the step does beside the state, and returns further columns. What time had
-   * brought is committed even if the step is refused.
-   */
-  private async step(
-    scope: Scope,
-    { id, step, terms }: { id: string; step: Step; terms?: AgreedTerms },
-    act: (work: Work, after: Situation) => Promise<repo.AgreementChange>,
-  ): Promise<Agreement> {
-    const outcome = await inTenant(this.parts.db, scope, async (tx) => {
-      const work = await this.begin(tx, scope, id);
-      const before = this.situation(work, await this.known(work));
-      const after = tryStep(() => takeStep(step, before, partyOf(work.row, scope), terms && rulesOf(terms)));
-      if (!(after instanceof AppError))
-        await this.mark(work, {
-          ...columnsOf(after),
-          ...whyOf(work.row, after),
-          ...(await act(work, after)),
-          changedAt: work.now,
-        });
-      const view = after instanceof AppError ? after : await this.view(tx, scope, work.row);
-      await this.audit(tx, scope, work.row, work.events);
-      return view;
-    });
-    if (outcome instanceof AppError) throw outcome;
-    return outcome;
-  }
-
-  private plainStep(
-    scope: Scope,
-    id: string,
-    { step, kind, change = {} }: { step: Step; kind: Event['kind']; change?: repo.AgreementChange },
-  ): Promise<Agreement> {
-    return this.step(scope, { id, step }, (work) => {
-      work.events.push({ kind });
-      return Promise.resolve(change);
-    });
   }
 
   private async propose(
@@ -398,10 +299,10 @@ export class AgreementService {
     // What it is about never changes, so that it may be read before the agreement is locked.
     const about = (await this.getAny(scope, id)).endpointId === null ? 'DATASET_VERSION' : 'ENDPOINT';
     const terms = parseUnended(unchecked, { now: this.parts.clock.now(), about });
-    return this.step(scope, { id, step, terms }, async (work) => {
+    return this.steps.take(scope, { id, step, terms }, async (work) => {
       const { tx, row, now, versions } = work;
       await this.parts.licensing.refuseUnfit(tx, row, terms);
-      await this.drop(work);
+      await this.steps.drop(work);
       const by = partyOf(row, scope);
       const version = proposed(row, { version: versions.at(-1)!.version + 1, by, terms, now });
       await repo.insertVersion(tx, version);
@@ -415,74 +316,9 @@ export class AgreementService {
   private async putInForce(work: Work, open: AgreementVersionRow, after: Situation): Promise<repo.AgreementChange> {
     const { tx, row, now } = work;
     const change = { ...documentOf(open), renewalStopped: false, renewals: 0, activatedAt: row.activatedAt ?? now };
-    await this.mark(work, { ...columnsOf(after), ...change, changedAt: now });
+    await this.steps.mark(work, { ...columnsOf(after), ...change, changedAt: now });
     await repo.markVersion(tx, open, { state: 'AGREED', agreedAt: now });
     return change;
-  }
-
-  private async freeze(work: Work): Promise<repo.AgreementChange> {
-    const { tx, scope, row, now, versions } = work;
-    const ended = row.state as 'TERMINATED' | 'EXPIRED';
-    const endedAt = row.changedAt < row.validUntil ? row.changedAt : row.validUntil;
-    await this.mark(work, { state: 'SETTLED', changedAt: now });
-    // The row is marked first: its trigger holds the meter until the commit, so that nothing more can be charged.
-    const view = await this.view(tx, scope, row);
-    const counted = isAboutEndpoint(view)
-      ? await this.parts.statements.readMonths(tx, view, endedAt)
-      : { months: [], logIndex: null };
-    const agreed = versions.flatMap((one) => (one.agreedAt ? [{ ...one, agreedAt: one.agreedAt }] : []));
-    const about = { agreementId: row.id, ended, endedAt, versions: agreed, counted };
-    const { text, digest, rows } = settlementOf({ ...about, meteredRows: await repo.readMeter(tx, row.id) });
-    await repo.insertSettlement(tx, { agreementId: row.id, document: text, documentDigest: digest, settledAt: now });
-    work.events.push({ kind: 'agreement.settled', detail: { settlementDigest: digest.toString('hex'), rows } });
-    return {};
-  }
-
-  /** What waits for signatures waits no longer. */
-  private async drop({ tx, versions }: Work, open = versions.find(({ state }) => state === 'PROPOSED')): Promise<void> {
-    if (!open) return;
-    await repo.markVersion(tx, open, { state: 'DROPPED', agreedAt: null });
-    open.state = 'DROPPED';
-  }
-
-  private async mark({ tx, row }: Work, change: repo.AgreementChange): Promise<void> {
-    await repo.markAgreement(tx, row.id, change);
-    Object.assign(row, change);
-  }
-
-  private async audit(tx: Tx, scope: Scope, row: AgreementRow, events: readonly Event[]): Promise<void> {
-    const counterpartyTenantId = scope.tenantId === row.providerTenantId ? row.consumerTenantId : row.providerTenantId;
-    const { state, version, documentDigest } = row;
-    const party = scope.actor.kind === 'SYSTEM' ? {} : { party: partyOf(row, scope) };
-    const usual = { state, version, documentDigest: documentDigest.toString('hex'), ...party };
-    const at = this.parts.clock.now();
-    for (const { kind, detail } of events)
-      await appendAudit(tx, scope, {
-        kind,
-        at,
-        subjectId: row.id,
-        detail: { ...usual, ...detail },
-        counterpartyTenantId,
-      });
-  }
-
-  private async view(tx: Tx, scope: Scope, row: AgreementRow): Promise<Agreement> {
-    return (await viewsOf(tx, scope, [row], this.parts.clock.now()))[0]!;
-  }
-}
-
-const isAboutEndpoint = (agreement: Agreement): agreement is EndpointAgreement => agreement.endpointId !== null;
-
-const whyOf = (row: AgreementRow, after: Situation) => ({
-  breachReason: after.breachBy === null ? null : row.breachReason,
-});
-
-function tryStep(take: () => Situation): Situation | AppError {
-  try {
-    return take();
-  } catch (error) {
-    if (error instanceof AppError) return error;
-    throw error;
   }
 }
 
